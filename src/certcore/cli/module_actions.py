@@ -26,7 +26,7 @@ __all__ = ["report_actions", "run_offered"]
 def report_actions(
     session: Session, offered: Sequence[ProfileAction] | Sequence[CertificateAction], command: str
 ) -> None:
-    """Print what can be done, with the settings of each action.
+    """Print the offered actions with their settings.
 
     Args:
         session: The open store.
@@ -66,7 +66,7 @@ def run_offered(
     *,
     yes: bool,
 ) -> None:
-    """Run an action of a CA profile or a certificate after the question that it asks, and print what was done.
+    """Run an action of a CA profile or a certificate, after its confirmation question, and print the result.
 
     Args:
         session: The open store.

@@ -1,7 +1,8 @@
 """Make the package of a new plugin from the copier template beside this file.
 
-`TEMPLATE` is a copier template: ``copier copy`` makes the same files. Here Jinja fills it in, as copier does: copier
-itself would bring fifteen packages, and its answers file would promise updates, which need a template in git.
+`TEMPLATE` is a copier template, and ``copier copy`` makes the same files. This module fills it in with Jinja, as copier
+does. It does not use copier, which depends on fifteen packages and writes an answers file for updates, which would need
+a template in git.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ TEMPLATE: Final = Path(__file__).parent / "plugin_template"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _LONGEST_NAME: Final = 30
-#: Names of packages that would hide what they need.
+#: Names that a plugin's package must not have, because it would hide a package that it imports.
 _TAKEN: Final = frozenset(
     {"attrs", "certcore", "certcore_puq_acme", "cryptography", "hatchling", "pytest", "test", "tests"}
 )
-#: What copier cuts off the names of files that it fills in.
+#: The suffix that copier removes from the names of files that it fills in.
 _SUFFIX: Final = ".jinja"
 
 

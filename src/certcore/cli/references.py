@@ -35,7 +35,7 @@ def report_change(session: Session, changed: Certificate, done: str, *, draw_csr
 
 
 def reference(core: CertCore, certificate: Certificate) -> str:
-    """The domain of a certificate if it is unique, or else its ID: what the next command takes."""
+    """The argument that names a certificate in the next command: its domain if that is unique, or else its ID."""
     try:
         same = core.certificates.find(certificate.domain.ascii)
     except (AmbiguousNameError, NotFoundError):

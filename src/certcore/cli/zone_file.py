@@ -45,8 +45,8 @@ class _Content:
 class ZoneFile:
     """A master file as a `certcore.ports.dns.ZoneSource`.
 
-    The file is read again when its modification time changes. While it cannot be read, the last content is served and
-    a warning is logged. Wildcards and delegations in the file have no effect, and $INCLUDE is refused.
+    The file is read again when its modification time, size or inode changes. While it cannot be read, the last content
+    is served and a warning is logged. Wildcards and delegations in the file have no effect, and $INCLUDE is refused.
 
     Args:
         apex: The zone's name; names in the file are relative to it unless they end in a dot.

@@ -39,7 +39,7 @@ __all__ = [
 
 #: How much a failure adds towards `TOO_MUCH`: a CA that is down gets some minutes, a permanent refusal none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
-#: A retry time nearer than this is ignored, as if the CA had named no time.
+#: A retry time nearer than this is ignored, as if the CA had given none.
 _NO_WORD: Final = timedelta(seconds=1)
 _A_MINUTE: Final = timedelta(minutes=1)
 _A_DAY: Final = timedelta(days=1, minutes=1)
@@ -117,7 +117,7 @@ class LeasedCertificate:
         return evolve(self, certificate=certificate, events=events)
 
     def due(self, due_at: datetime | None, *, attempts: int | None = None) -> LeasedCertificate:
-        """Return a copy with the time of the next look, which is never after the end of the leaf in service."""
+        """Return a copy that is due at this time, but no later than the end of the leaf in service."""
         certificate = self.certificate
         if certificate.status is Status.ACTIVE and certificate.not_after is not None:
             due_at = certificate.not_after if due_at is None else min(due_at, certificate.not_after)
@@ -132,13 +132,13 @@ class LeasedCertificate:
 def after_step(
     leased: LeasedCertificate, issuance: Issuance, step: Waiting | Failed, *, now: datetime, roll: float
 ) -> LeasedCertificate:
-    """The new state after a module's step that brought no leaf.
+    """The state after a module's step that returned no leaf.
 
     Args:
-        leased: The state before.
-        issuance: The issuance that the step was about.
-        step: What the module returned.
-        now: The present moment.
+        leased: The state before the step.
+        issuance: The issuance of the step.
+        step: The result that the module returned.
+        now: The current time.
         roll: A random number from 0 to 1, for the time of the next attempt.
     """
     match step:
@@ -199,9 +199,9 @@ def installed(
     Args:
         leased: The state before.
         issuance: The issuance, with the state that the module's last step returned.
-        chain: What was issued.
-        now: The present moment.
-        asks_renewal_info: Whether the module can ask the CA when it wants a leaf to be renewed.
+        chain: The issued leaf and its chain.
+        now: The current time.
+        asks_renewal_info: Whether the module can ask the CA for renewal information.
         data: Additional data of the event.
     """
     certificate = leased.certificate
@@ -271,8 +271,8 @@ def after_failure(
     kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
     pause = _pause(leased, step, attempts, now=now, roll=roll, final=final)
     if (rests_until := issuance.engine_state.rests_until) is not None:
-        # After an order without a leaf, the orders that are left decide how long to wait; after a refusal, the longer
-        # wait.
+        # If an order was placed, the number of orders left decides how long to wait. After a refusal, the longer of the
+        # two pauses counts.
         pause = rests_until - now if step.ordered else max(pause, rests_until - now)
     if final and status is not Status.ERROR:
         # A permanent failure of a renewal is retried slowly, because the leaf in service will expire.
@@ -293,7 +293,7 @@ def _pause(
     certificate = leased.certificate
     left = timedelta(0) if certificate.not_after is None else certificate.not_after - now
     if final and step.problem.type == LEAF_REJECTED:
-        # New orders did not help: order rarely, but more often towards the end of the leaf.
+        # New orders did not help, so order rarely, but more often towards the end of the leaf.
         return min(max(left / 4, _AN_HOUR), _REJECTED_LATEST)
     pause = retry_delay(Retry.SLOW if step.retry is Retry.NEVER else step.retry, attempts, roll)
     if step.retry_at is not None and step.retry_at - now > _NO_WORD:
@@ -313,7 +313,7 @@ def expired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
 
 
 def reinstated(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
-    """The state after a leaf that a wrong clock had expired turns out to be valid."""
+    """The state after a leaf that was marked expired under a wrong clock turns out to be valid."""
     certificate = leased.certificate
     changed = evolve(certificate, status=transition(certificate.status, Action.REINSTATE), updated_at=now)
     return leased.moved(changed, EventKind.REINSTATED, now).due(now)
@@ -325,7 +325,7 @@ def problem_of(error: CertCoreError) -> Problem:
 
 
 def after_trouble(leased: LeasedCertificate, error: BaseException, *, now: datetime, roll: float) -> LeasedCertificate:
-    """The state after a task raised: unchanged but for the problem, and retried after a growing pause."""
+    """The state after a task raised an error: it has a problem, and the task is retried after a growing pause."""
     attempts = leased.schedule.attempts + 1
     if isinstance(error, CertCoreError):
         problem = problem_of(error)

@@ -1,8 +1,8 @@
-"""The private keys of certificates: found, opened for their owner, and compared with the leaf or the request.
+"""Find the private keys of certificates, open them, and compare them with the leaf or the request.
 
-A row is not trusted, because anyone with write access to the database can make it point anywhere: the key has to belong
-to one of this certificate's issuances, it opens only for the certificate's owner, and its public key has to be that of
-the leaf.
+Rows are not trusted, because anyone with write access to the database can make them point to any key. So the key must
+belong to one of the certificate's issuances, opens only for the certificate's owner, and must have the public key of
+the leaf or, before there is a leaf, of the request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["SealedKey", "find_key", "open_key"]
 
 @frozen(kw_only=True)
 class SealedKey:
-    """The sealed private key of an issuance, with what is needed to open it."""
+    """The sealed private key of an issuance, with the values that are needed to open it."""
 
     name: SecretName
     sealed: SealedSecret
@@ -32,10 +32,10 @@ class SealedKey:
 
 
 def find_key(transaction: Transaction, certificate: Certificate, issuance: Issuance) -> SealedKey | None:
-    """The private key of an issuance; None when it is not here.
+    """The private key of an issuance; None if it is not stored.
 
     Args:
-        transaction: To read in.
+        transaction: The transaction to read in.
         certificate: The certificate.
         issuance: One of its issuances; its key may be the kept key of an earlier issuance.
 
@@ -54,7 +54,7 @@ def find_key(transaction: Transaction, certificate: Certificate, issuance: Issua
 
 
 def open_key(key: SealedKey, vault: Vault) -> Secret:
-    """The private key, as PKCS#8 PEM. Not inside of a transaction: a keyring may be slow.
+    """The private key, as PKCS#8 PEM. Do not call this inside a transaction, because a keyring may be slow.
 
     Raises:
         SealingError: It does not open for this owner.

@@ -1,4 +1,4 @@
-"""Repair times that were stored under a wrong clock: stored past times that lie in the future are not trusted."""
+"""Repair times that were stored under a wrong clock: times of past events that lie in the future."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Sweep:
     _swept_at: datetime | None = field(default=None, init=False)
 
     def run(self, now: datetime) -> None:
-        """Sweep when it is due; immediately after the clock went back."""
+        """Sweep if it is due, or if the clock went back."""
         last = self._swept_at
         if last is not None and timedelta(0) <= now - last < _EVERY:
             return
@@ -61,11 +61,11 @@ class Sweep:
 
 
 def repaired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
-    """The state without moments that were written while a clock was ahead.
+    """The state without times that were written while a clock was ahead.
 
-    Past events get the present time. A permanent failure under the wrong clock is undone, and the issuance continues.
-    While this machine's own clock seems to be behind, because the leaf in service begins in the future, nothing is
-    changed.
+    Past events get the current time. A permanent failure under the wrong clock is undone, and the issuance continues.
+    Nothing is changed while this machine's own clock seems to be behind, because the leaf in service begins in the
+    future.
     """
     leaf = None if leased.active is None else leased.active.leaf
     # An imported leaf may be meant for later.
@@ -87,7 +87,7 @@ def repaired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
 def _going_on(leased: LeasedCertificate, now: datetime, *, was_wrong: bool) -> LeasedCertificate:
     """Continue an attempt that failed permanently under the wrong clock, after half an hour.
 
-    Not earlier: this clock may be the wrong one, and the failure real.
+    It does not continue earlier, because the wrong clock may be this one, so that the failure is real.
     """
     certificate = leased.certificate
     attempt = next((each for each in leased.issuances if each.id == certificate.issuance_id), None)
@@ -133,7 +133,7 @@ def _repaired_history(issuance: Issuance, now: datetime, *, was_wrong: bool) -> 
 
 
 def _moments(issuance: Issuance) -> Iterator[datetime | None]:
-    """The moments of an issuance that may have been written under a wrong clock."""
+    """The times of an issuance that may have been written under a wrong clock."""
     state = issuance.engine_state
     yield from state.orders
     yield from state.order_refusals
@@ -142,7 +142,7 @@ def _moments(issuance: Issuance) -> Iterator[datetime | None]:
 
 
 def _with_leaf_ahead(issuance: Issuance, is_ahead_now: bool, now: datetime) -> Issuance:  # noqa: FBT001
-    """Note since when the leaf in service is not valid yet."""
+    """Note when the leaf in service was first seen before the beginning of its validity."""
     state = issuance.engine_state
     since = state.ahead_since
     if not is_ahead_now:

@@ -32,7 +32,7 @@ class Task(StrEnum):
     REINSTATE = "reinstate"
     #: Ask the CA module for the next step of the current issuance.
     ADVANCE = "advance"
-    #: Let the module remove what a finished issuance still has outside, such as TXT values.
+    #: Let the module remove what a finished issuance left outside, such as TXT values.
     CLEAN_UP = "clean_up"
     #: Continue with a fallback: the current CA keeps failing for reasons of its own.
     FALL_BACK = "fall_back"
@@ -42,7 +42,7 @@ class Task(StrEnum):
     ASK_RENEWAL_INFO = "ask_renewal_info"
     #: Start an issuance while the leaf stays in service.
     START_RENEWAL = "start_renewal"
-    #: Nothing now.
+    #: Do nothing now.
     REST = "rest"
 
 
@@ -56,10 +56,10 @@ class Decision:
 
 
 def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> datetime | None:
-    """When the names in service are renewed although other names were requested; None without such a change.
+    """When the names in service are renewed although other names were requested; None if no other names were.
 
-    An issuance for other names may take half of the time from the renewal's moment to the leaf's end, but at least a
-    day, or half of the leaf's remaining time if that is less. Without this bound, an alias that cannot be validated
+    An issuance for other names may take half of the time from the renewal time to the leaf's end, but at least a day,
+    or half of the leaf's remaining time if that is less. Without this bound, an alias that cannot be validated
     would let the certificate expire.
 
     Args:
@@ -85,13 +85,13 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
 
 
 def _late_at(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
-    """The middle between the renewal time and the end of the leaf."""
+    """The midpoint between the renewal time and the end of the leaf."""
     renew_at = renewal_moment(certificate, active, leaf)
     return renew_at + (leaf.not_after - renew_at) / 2
 
 
 def is_late(certificate: Certificate, active: Issuance, now: datetime) -> bool:
-    """Whether half of the time between the renewal's moment and the end of the leaf in service has passed."""
+    """Whether half of the time from the renewal time to the end of the leaf in service has passed."""
     return active.leaf is None or now >= _late_at(certificate, active, active.leaf)
 
 
@@ -104,7 +104,7 @@ def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now:
 def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> datetime | None:
     """When the CA is asked for renewal information; None: never."""
     if active.authority_id is None and certificate.authority_id is None:
-        return None  # an imported leaf whose CA is not known
+        return None  # an imported leaf of an unknown CA
     if active.renewal_info is not None:
         return active.renewal_info.check_at
     # An imported leaf may come from the CA profile that was chosen for it later.
@@ -127,7 +127,7 @@ def decide(
         certificate: The certificate.
         issuances: Its live issuances.
         now: The time to decide for.
-        clean_up: False excludes `Task.CLEAN_UP`, when it cannot be done now.
+        clean_up: Whether `Task.CLEAN_UP` may be chosen.
     """
     by_id = {issuance.id: issuance for issuance in issuances}
     current = by_id.get(certificate.issuance_id or "")

@@ -16,7 +16,7 @@ __all__ = ["tell"]
 
 
 def tell(leased: LeasedCertificate, policy: NoticePolicy, now: datetime) -> LeasedCertificate | None:
-    """The state after a notice, or None when no notice is due. Each notice is given once per leaf."""
+    """The state after a notice, or None if no notice is due. Each notice is given once per leaf."""
     active = leased.active
     certificate = leased.certificate
     if active is None or active.leaf is None:

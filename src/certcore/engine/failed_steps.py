@@ -27,7 +27,7 @@ def put_off(
     Does nothing if the lease is lost.
 
     Args:
-        claimed: The certificate, or only its leased schedule when it could not be loaded.
+        claimed: The certificate, or only its leased schedule if it could not be loaded.
         error: The error. Its text is not logged because it might contain a secret.
         storage: The store.
         environment: Clock and random source.
@@ -52,7 +52,7 @@ def put_off(
         return
     except StorageError:
         raise
-    except Exception as second:  # isolation: broken rows must not keep it due forever
+    except Exception as second:  # isolation: broken rows must not keep the certificate due forever
         _log.error("The problem of that certificate cannot be stored: %s", type(second).__name__)
     try:
         with storage.write() as transaction:

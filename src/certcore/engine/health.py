@@ -16,11 +16,11 @@ class Health:
     wanted: int
     #: Certificates in hand.
     in_hand: int
-    #: Seconds since the store last did what the worker asked of it.
+    #: Seconds since the last successful use of the store.
     silent: float
     #: Threads that died since the start and were replaced: worker, delivery and lease threads.
     replaced: int = 0
     #: Certificates whose last step raised an unexpected error, or could not be stored.
     lost: int = 0
-    #: Whether it was started in the parent process: after a fork it does not run until `start`.
+    #: Whether the worker was started in the parent process. After a fork, it does not run until `start` is called.
     started_in_parent: bool = False

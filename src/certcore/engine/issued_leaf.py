@@ -1,7 +1,7 @@
 """Judge a leaf that the CA has issued: install it, keep it and judge it again, or reject it.
 
-An issued leaf counts towards the CA's limits. So it is kept while it may become valid later, and nothing is ordered
-again where that cannot help.
+An issued leaf counts towards the CA's limits. So a leaf that may become valid later is kept, and no other leaf is
+ordered if that cannot help.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Fate(StrEnum):
     """What to do with a chain."""
 
     INSTALL = "install"
-    #: Judge it again later: only its dates are wrong.
+    #: Keep it and judge it again later, because only its dates are wrong.
     KEEP = "keep"
     #: It will not be valid soon: order another one and keep this one meanwhile.
     KEEP_AND_ORDER = "keep_and_order"
-    #: Order another one, or stop when that did not help.
+    #: Order another one, or stop if that did not help before.
     REFUSE = "refuse"
 
 
@@ -58,9 +58,9 @@ class Verdict:
 
     fate: Fate
     chain_pem: str
-    #: None when it cannot be read.
+    #: None if it cannot be read.
     chain: Chain | None
-    #: Why it cannot be installed, a `LeafFault` or ``unreadable``; empty when it can.
+    #: Why it cannot be installed: a `LeafFault` or ``unreadable``; empty if it can.
     fault: str = ""
     text: str | Message = ""
     advice: str | Message = ""
@@ -119,7 +119,7 @@ def install(
 
 
 def keep(leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, now: datetime) -> LeasedCertificate:
-    """Keep a chain whose validity period is wrong; judge it again when it begins, and every half hour."""
+    """Keep a chain with a wrong validity period. It is judged again when the period begins, and every half hour."""
     state = issuance.engine_state
     is_new = state.kept_chain != verdict.chain_pem
     begins = now if verdict.judgement is None else verdict.judgement.not_before
@@ -149,7 +149,7 @@ def keep(leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, now: d
 def refuse(
     leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, *, now: datetime, roll: float
 ) -> LeasedCertificate:
-    """Order another leaf slowly, or stop when that did not help before."""
+    """Order another leaf after a long pause, or stop if new orders did not help before."""
     state = issuance.engine_state
     refusals = state.refusals + 1 if state.refused_for == verdict.fault else 1
     most = _FEWER.get(LeafFault(verdict.fault), _MOST) if verdict.fault in set(LeafFault) else _MOST

@@ -1,4 +1,4 @@
-"""Renew leases while steps run. So leases can be short, and another process soon replaces a dead one."""
+"""Renew leases while steps run, so that leases can be short and another process soon replaces a dead one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class LeaseKeeper:
     renewed_at: float = field(default=0.0, init=False)
     #: How many times the thread died and was replaced.
     replaced: int = field(default=0, init=False)
-    #: By thread.
+    #: The running leases by the ID of their thread.
     _running: dict[int, _Running] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -95,7 +95,7 @@ class LeaseKeeper:
                 self._running.pop(me, None)
 
     def check(self) -> None:
-        """Replace the thread when it is missing."""
+        """Replace the thread if it has died."""
         with self._changed:
             self._start_thread()
 
@@ -140,7 +140,7 @@ class LeaseKeeper:
                         self._running[thread] = renewed
 
     def _renew_all(self, running: _Running, now: float) -> _Running:
-        """Renew the leases of a thread; those with a row that is locked stay due, and the next look tries again."""
+        """Renew the leases of a thread. Leases whose rows are locked stay due, so that they are tried again soon."""
         locked = [(lease, error) for lease in running.leases if (error := self._renew(lease)) is not None]
         if not locked:
             return evolve(running, written_at=now, is_warned_of=False)

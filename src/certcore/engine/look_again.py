@@ -39,7 +39,7 @@ _STEP_EVERY: Final = timedelta(minutes=1)
 #: step: no CA is asked, and the owner should see the effect of a change within 20 seconds.
 _OWNER_AT_WORK: Final = timedelta(hours=1)
 _LOOK_FOR_OWNER: Final = 0.2
-#: After this time and this number of looks, the attempt counts as stalled.
+#: An attempt counts as stalled after this time and this number of looks.
 _STALLED_FOR: Final = MappingProxyType(
     {
         WaitingFor.AUTHORITY: timedelta(days=1),

@@ -52,7 +52,7 @@ def read_settings(module: str, settings_type: type, values: Mapping[str, Any]) -
 
     Raises:
         InvalidInputError: A field is unknown, missing or wrong.
-        PluginError: The class raised something else.
+        PluginError: The class raised another exception.
     """
     return call_plugin(module, settings_type.__name__, structure, settings_type, values, returns=Any)
 
@@ -68,7 +68,7 @@ def plain_settings(module: str, settings: object) -> dict[str, Any]:
 
 
 def handed_out(issuance: Issuance) -> Issuance:
-    """A copy for a plugin, so that its changes to state and findings have no effect."""
+    """A copy of an issuance for a plugin, so that the plugin's changes to state and findings have no effect."""
     return evolve(issuance, module_state=_copied(issuance.module_state), findings=_copied(issuance.findings))
 
 
@@ -109,10 +109,10 @@ class Contexts:
         return StoredDocuments(self.storage, self.vault, module.name, step)
 
     def open_secrets(self, authority: CertificateAuthority) -> dict[str, Secret]:
-        """The secret settings of a profile, opened.
+        """Open the secret settings of a profile.
 
         Raises:
-            SealingError: One of them does not open.
+            SealingError: A setting cannot be opened.
         """
         opened: dict[str, Secret] = {}
         for setting in sorted(authority.secrets_set):
@@ -124,7 +124,7 @@ class Contexts:
         return opened
 
     def profile(self, authority: CertificateAuthority) -> Any:
-        """The profile as an instance of the module's ``profile_type``, its secrets opened.
+        """The profile as an instance of the module's ``profile_type``, with opened secrets.
 
         Raises:
             UnknownModuleError: The module is not loaded.
@@ -162,13 +162,13 @@ class Contexts:
         )
 
     def holds_from_start(self, authority_id: str | None, authorities: Iterable[CertificateAuthority]) -> bool:
-        """Whether issuances of a CA profile have something outside from their first step on.
+        """Whether issuances of a CA profile need a clean-up from their first step on.
 
-        False if the profile was deleted or its module is not loaded: the first step then reports that.
+        False if the profile was deleted or its module is not loaded. The first step then reports that.
 
         Args:
             authority_id: The CA profile.
-            authorities: The known CA profiles, this one among them.
+            authorities: All CA profiles that are known.
         """
         modules = (self.plugins.modules.get(each.module) for each in authorities if each.id == authority_id)
         return any(module is not None and module.needs_clean_up for module in modules)
@@ -192,7 +192,7 @@ class Contexts:
         """The certificate's module settings; settings of another module are ignored.
 
         Raises:
-            InvalidInputError: They are invalid, or no longer valid.
+            InvalidInputError: The settings are invalid.
         """
         data = certificate.module_data
         if authority.id != certificate.authority_id:  # a fallback; it may be of another module

@@ -1,4 +1,4 @@
-"""A module's own small store, on top of the storage and the vault, and the reads and writes of one step in it."""
+"""The documents and secrets of a module, kept in the storage and the vault, and their use within one step."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 @define(eq=False)
 class OpenStep:
-    """One step of a certificate that runs: its lease, the documents it has read, and the changes it will store."""
+    """A running step of a certificate: its lease, the documents it has read, and the changes it will store."""
 
-    #: The step writes only under this lease: a process that was paused until another one took over changes nothing.
+    #: The step's lease. Without it nothing is written, for example after a pause in which another process took over.
     lease: Schedule
-    #: Counts an order that the module announces; None while no module may place one.
+    #: Counts an order that the module announces; None while the module may place none.
     order_count: OrderCount | None = field(default=None, init=False)
     #: Whether the step may be taken again from the state before it, see `certcore.ports.ca_module.Waiting.repeatable`.
     is_repeatable: bool = field(default=False, init=False)
@@ -42,7 +42,7 @@ class OpenStep:
         return bool(self._changes)
 
     def known(self, namespace: str, keys: Collection[str]) -> dict[str, Document | None]:
-        """Those of the named documents that this step has read, by key."""
+        """The named documents that this step has read, by key."""
         return {key: self._read[namespace, key] for key in keys if (namespace, key) in self._read}
 
     def note(self, namespace: str, documents: Mapping[str, Document | None]) -> None:
@@ -50,7 +50,7 @@ class OpenStep:
         self._read.update({(namespace, key): document for key, document in documents.items()})
 
     def forget(self, namespace: str, keys: Collection[str] | None = None) -> None:
-        """Forget documents of a namespace; all of them when no keys are named."""
+        """Forget documents of a namespace; all of them if ``keys`` is None."""
         for known in [known for known in list(self._read) if known[0] == namespace]:
             if keys is None or known[1] in keys:
                 self._read.pop(known, None)
@@ -98,7 +98,7 @@ class StoredDocuments:
         return {key: document for key, document in known.items() if document is not None}
 
     def change_mark(self) -> object | None:
-        """A value that differs after each commit; None where the store cannot tell without a query."""
+        """A value that differs after each commit; None if the store cannot tell this without a query."""
         return self.storage.change_mark()
 
     def refresh(self) -> None:
@@ -110,7 +110,7 @@ class StoredDocuments:
         """Store a document.
 
         Raises:
-            StaleWriteError: The demanded version is not the stored one.
+            StaleWriteError: The expected version is not the stored one.
             LeaseLostError: Another worker, or a user's action, took the certificate over.
         """
         versions = {} if version is None else {key: version}
@@ -128,7 +128,7 @@ class StoredDocuments:
         """Store several documents in one transaction, and count the order that is about to be placed in it.
 
         Raises:
-            StaleWriteError: A demanded version is not the stored one.
+            StaleWriteError: An expected version is not the stored one.
             LeaseLostError: As `put`.
         """
         count = self.step.order_count if announces_order and self.step is not None else None
@@ -158,7 +158,7 @@ class StoredDocuments:
             return transaction.documents.list(self.namespace, prefix=prefix, after=after)
 
     def seal(self, key: str, secret: bytes) -> bool:
-        """Seal a secret unless there is one already."""
+        """Seal a secret unless the key has one already; returns whether it was stored."""
         name = self._name(key)
         sealed = self.vault.seal(Secret(secret), name)
         with self._write() as transaction:
@@ -187,10 +187,10 @@ class StoredDocuments:
             with self._write() as transaction:
                 stored = {
                     key: transaction.documents.put(self.namespace, key, values[key], version=versions.get(key))
-                    for key in sorted(values)  # in one order, so that two writers never wait for each other
+                    for key in sorted(values)  # always in this order, so that two writers never wait for each other
                 }
                 announced_at = None if count is None else count.store(transaction)
-                more(transaction.documents)  # at the end, because all writers may change the same document here
+                more(transaction.documents)  # last, because all writers may change the same document here
         except StaleWriteError:
             if self.step is not None:
                 self.step.forget(self.namespace, values.keys())
@@ -256,7 +256,7 @@ def _change(namespace: str, key: str, change: _Change, stored: DocumentRepositor
         first = change(_NOTHING)
         if first is None:
             return
-        with suppress(StaleWriteError):  # another transaction has stored one meanwhile
+        with suppress(StaleWriteError):  # another transaction has stored the document meanwhile
             stored.put(namespace, key, first, version=0)
             return
         document = stored.get(namespace, key)

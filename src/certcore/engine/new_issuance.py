@@ -19,10 +19,10 @@ __all__ = ["NewIssuance", "new_issuance"]
 
 @frozen(kw_only=True)
 class NewIssuance:
-    """A prepared issuance: stored by the caller, in one transaction with whatever else changes."""
+    """A prepared issuance. The caller stores it in one transaction with its other changes."""
 
     issuance: Issuance
-    #: The sealed private key; None when an earlier issuance's key is kept.
+    #: The sealed private key; None if the key of an earlier issuance is kept.
     sealed_key: SealedSecret | None
 
 
@@ -39,25 +39,24 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     like: Issuance | None = None,
     needs_clean_up: bool = False,
 ) -> NewIssuance:
-    """Make key and CSR (slow for RSA: call it outside of any transaction).
+    """Make key and CSR. RSA is slow, so do not call this inside a transaction.
 
     Args:
-        certificate: Names, subject and key type are taken from it.
+        certificate: The certificate, with names, subject and key type.
         number: The issuance's number, from 1.
-        purpose: Why it begins.
+        purpose: The purpose of the issuance.
         environment: Clock and ID generator.
         vault: Seals the new key, or opens the kept one.
-        keep_key: The key to use again, when the renewal policy keeps keys. An imported key may be of a type that
+        keep_key: The key to use again, if the renewal policy keeps keys. An imported key may be of a type that
             certcore does not make and CAs refuse; then a new key is made.
         any_kind: Keep a key of any type.
-        authority_id: The CA profile that issues; None: that of the certificate.
+        authority_id: The CA profile that issues; None for that of the certificate.
         like: The issuance whose names and key type are requested again, and whose CSR is reused if its key was never
-            stored here; None: the names and key type of the certificate.
-        needs_clean_up: Whether the CA module may hold something outside from the first step on, see
-            `Contexts.holds_from_start`.
+            stored here; None for the names and key type of the certificate.
+        needs_clean_up: Whether the CA module needs a clean-up from the first step on, see `Contexts.holds_from_start`.
 
     Raises:
-        SealingError: The kept key does not open, or is not that of the leaf.
+        SealingError: The kept key cannot be opened, or is not the key of the leaf.
     """
     issuance_id = environment.new_id()
     names = certificate.names if like is None else like.names

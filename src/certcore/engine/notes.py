@@ -1,4 +1,4 @@
-"""The notes of a CA module become events: each once for an issuance, in the transaction that stores the step."""
+"""Turn the notes of a CA module into events: each note once per issuance, in the transaction that stores the step."""
 
 from __future__ import annotations
 

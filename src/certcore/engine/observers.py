@@ -1,4 +1,4 @@
-"""The observers of all processes, so that a process keeps the events that observers of another process have not had."""
+"""Record the observers of all processes, so that events are kept for observers that only another process has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FORGOTTEN_AFTER", "is_gone", "keep_up_to_date", "observer_changes"]
 
 #: The precision of the stored time at which an observer was last present.
 _EXACT: Final = timedelta(hours=1)
-#: An observer that no process has had for this long is marked as missed. One that runs once a day is not.
+#: An observer that no process has had for this long is marked as missed. One that runs once a day is not marked.
 _MISSED_AFTER: Final = timedelta(days=1)
 #: An observer that no process has had for this long was removed: its events are no longer kept.
 FORGOTTEN_AFTER: Final = timedelta(days=7)
@@ -53,8 +53,8 @@ def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now
     """The record of the observers to store now.
 
     An absent observer is first marked as missed, and removed only after it was missed for days. A process whose clock
-    is weeks ahead marks all observers of the others as missed at once; they report within the hour, and none is
-    removed.
+    is weeks ahead marks the observers of all other processes as missed. Those processes report them within the hour, so
+    that none is removed.
 
     Args:
         stored: All known observers.
@@ -64,7 +64,7 @@ def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now
     known = {observer.name: observer for observer in stored}
     changed = [KnownObserver(name=name, seen_at=now) for name in here if name not in known]
     for observer in known.values():
-        # A time that was stored by a clock that was ahead counts as now.
+        # A time stored under a clock that was ahead counts as now.
         seen_at = not_ahead(observer.seen_at, now) or now
         after = evolve(observer, seen_at=seen_at, missed_since=not_ahead(observer.missed_since, now))
         if observer.name in here:
@@ -78,6 +78,6 @@ def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now
 
 
 def is_gone(observer: KnownObserver, now: datetime) -> bool:
-    """Whether no process has had it for so long that its events are no longer kept."""
+    """Whether no process has had the observer for so long that its events are no longer kept."""
     missed_since = observer.missed_since
     return missed_since is not None and now - missed_since >= FORGOTTEN_AFTER - _MISSED_AFTER

@@ -1,4 +1,4 @@
-"""The engine's own bound on the orders of a certificate, independent of the CA and its module."""
+"""The engine's own limit on the orders of a certificate, independent of the CA and its module."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _LONGEST: Final = timedelta(days=1)
 class OrderCount:
     """Counts the order that a step is about to place, in the transaction in which the module keeps its own count.
 
-    It is on disk before the order is sent, so that a crash in between loses no count.
+    The count is stored before the order is sent, so that a crash in between does not lose it.
     """
 
     issuance: Issuance
     environment: Environment
-    #: When an order was announced; None before.
+    #: When an order was announced; None if none was.
     announced_at: datetime | None = None
 
     def store(self, transaction: Transaction) -> datetime:
-        """Count one order; the moment becomes `announced_at` once the transaction is done."""
+        """Count one order; returns the time to set as `announced_at` after the commit."""
         now = self.environment.now()
         state = self.issuance.engine_state.ordered(now, left=1)
         transaction.issuances.save(evolve(self.issuance, engine_state=state))
@@ -56,7 +56,7 @@ class OrderCount:
 
 
 def rests_until(issuance: Issuance, now: datetime) -> datetime | None:
-    """Until when no step is taken because an order brought no leaf; None if a step may be taken."""
+    """The end of the pause in steps after an order without a leaf; None if there is no pause."""
     state = issuance.engine_state
     return state.rests_until if state.rests_until and state.rests_until > now and not state.by_user else None
 
@@ -70,18 +70,18 @@ def counted(
     left: int,
     now: datetime,
 ) -> tuple[Issuance, StepResult]:
-    """The issuance with the order that a step placed or may have placed, and with a refusal of the CA.
+    """Count the order that a step placed or may have placed, or a refusal of the CA.
 
     Args:
         leased: The state before the step.
-        issuance: The issuance that the step was about.
-        step: What the module returned.
+        issuance: The issuance of the step.
+        step: The result that the module returned.
         announced_at: When the module announced an order, see `certcore.ports.ca_module.Documents.put_many`.
         left: How many orders were left.
         now: The present moment.
 
     Returns:
-        The issuance; and the step, which by now says whether it placed an order.
+        The issuance with the count; and the step, whose ``ordered`` is no longer None.
     """
     state = issuance.engine_state
     if state.rests_until is not None:
@@ -102,7 +102,7 @@ def counted(
 
 
 def _rest(leased: LeasedCertificate, issuance: Issuance, step: Failed, now: datetime, *, placed: bool) -> timedelta:
-    """How long nothing is ordered: as the CA asks, within bounds, and at least as the bound on orders needs."""
+    """How long nothing is ordered: as long as the CA asks, within bounds, and at least as the order limit requires."""
     pause = (pause_after_order if placed else pause_after_refusal)(leased.issuances, issuance, now)
     wish = now if step.retry_at is None else bounded(leased.certificate, step.retry_at, WaitingFor.OWNER, now)
     return max(pause, wish - now)

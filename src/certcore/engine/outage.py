@@ -21,7 +21,7 @@ _CALM: Final = 5.0
 
 @define(kw_only=True, eq=False)
 class Outage:
-    """Shared by all threads of a process that use one store. Each reports failures and successes."""
+    """Tracks outages of one store. All threads of a process share it, and report failures and successes."""
 
     #: Seconds without a failure after which an outage is over. A full disk, for example, refuses only some calls.
     calm: float = _CALM

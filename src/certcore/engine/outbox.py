@@ -41,13 +41,12 @@ class Outbox:
     """Delivers events from the store to ``certcore_on_event``; the store also has the progress of each delivery.
 
     Each observer has a cursor per certificate. Any number of processes may deliver: each claims the cursors of the
-    observers that it has, under a lease. An observer can get an event twice (after a crash, or after it failed), never
-    before it was committed, and never the next event of a certificate before it has accepted this one. A failed
-    delivery is retried after 5 seconds to an hour; other certificates and other observers do not wait for it.
+    observers that it has, under a lease. An observer can get an event twice (after a crash, or after it failed). It
+    never gets an event before the commit, and never the next event of a certificate before it has accepted this one. A
+    failed delivery is retried after 5 seconds to an hour; other certificates and other observers do not wait for it.
 
-    The processes may have different observers: the process that finds new events makes deliveries for all known
-    observers. Events are
-    kept for an observer until no process has had it for a week.
+    Processes may have different observers. The process that finds new events makes deliveries for all known observers.
+    Events are kept for an observer until no process has had it for a week.
     """
 
     storage: Storage
@@ -56,7 +55,7 @@ class Outbox:
     leases: LeaseKeeper
     #: Passed to observers, to read certificates and to export their files.
     certificates: CertificateSource
-    #: When the observers of this process were last recorded; it has one key.
+    #: When the observers of this process were last recorded, by the owner of its leases.
     _told: dict[str, datetime] = field(factory=dict, init=False, repr=False)
 
     def failing(self) -> Mapping[str, Mapping[str, str]]:
@@ -107,7 +106,7 @@ class Outbox:
             return transaction.deliveries.is_due(observers=self.plugins.observers, now=now)
 
     def _say_who_is_here(self, now: datetime) -> None:
-        """Record for the other processes that the observers of this one are present; also when there is no work."""
+        """Record for other processes that this one's observers are present, even if there is no work."""
         last = self._told.get(self.leases.owner)
         if last is None or not timedelta(0) <= now - last < _KNOWN_FOR:
             keep_up_to_date(self.storage, self.plugins.observers, now)
@@ -132,7 +131,7 @@ class Outbox:
         return offered, claimed
 
     def _deliver(self, cursors: Sequence[DeliveryCursor]) -> None:
-        """Tell the observers of one certificate's events; the cursors are leased."""
+        """Deliver one certificate's events to the observers of the leased cursors."""
         certificate_id = cursors[0].certificate_id
         try:
             with self.storage.read() as transaction:
@@ -162,7 +161,7 @@ class Outbox:
         checked = self.environment.now() if cursor.lease_until is None else cursor.lease_until - LEASE
         for event in events:
             if event.number > cursor.length:
-                break  # it is not offered yet
+                break  # the event is not offered yet
             now = self.environment.now()
             try:
                 if now - checked > _STILL_MINE:
@@ -185,10 +184,10 @@ class Outbox:
         return evolve(cursor, delivered=delivered, attempts=0, failing_since=None, reason="", due_at=now)
 
     def _renew(self, cursor: DeliveryCursor) -> None:
-        """After a pause, check that no other process has taken the delivery over: it has sent newer events.
+        """Renew the lease after a pause, in which another process may have taken over and sent newer events.
 
         Raises:
-            LeaseLostError: Another process has taken it over.
+            LeaseLostError: Another process has taken the delivery over.
         """
         lease_until = self.environment.now() + LEASE
         with self.storage.write() as transaction:

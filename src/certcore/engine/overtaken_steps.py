@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 def take_back(leased: LeasedCertificate, issuance_id: str, contexts: Contexts) -> None:
-    """Let the module release what a step acquired whose outcome was refused.
+    """Let the module release what a step acquired, because the step's outcome was refused.
 
-    Does nothing while the attempt continues elsewhere; it is released when that ends.
+    Does nothing while the attempt continues elsewhere, because its end releases it.
 
     Args:
         leased: The state that could not be stored.

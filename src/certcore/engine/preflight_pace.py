@@ -17,9 +17,9 @@ from certcore.errors import StorageBusyError, StorageError
 __all__ = ["PreflightPace"]
 
 _log = logging.getLogger(__name__)
-#: Seconds between two checks: a process does at most 60 a minute for its store, 600,000 certificates a week.
+#: Seconds between two checks. So a process does at most 60 a minute, which is 600,000 a week.
 _BETWEEN: Final = 1.0
-#: Seconds between two looks for certificates whose first check is to be planned, and how many are planned at once.
+#: Seconds between two searches for certificates without a planned check, and how many are planned at once.
 _PLAN_EVERY: Final = 600.0
 _PLANNED: Final = 500
 

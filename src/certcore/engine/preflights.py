@@ -85,7 +85,7 @@ class _Checked:
 
 @frozen(kw_only=True, eq=False)
 class Preflights:
-    """The regular checks of one store; thread-safe, and any number of processes may do them."""
+    """The regular checks of one store. Thread-safe; any number of processes may run them."""
 
     contexts: Contexts
     #: Passed to plugins with targets, to read certificates.
@@ -127,14 +127,14 @@ class Preflights:
         """Run a due check; returns whether this process ran it."""
         try:
             with self._storage.write() as transaction:
-                # Until then no other process runs it.
+                # No other process runs the check until this time.
                 transaction.preflights.save(evolve(preflight, due_at=now + CLAIM))
             self.check(preflight.certificate_id)
         except (NotFoundError, StaleWriteError):
             return False
         except StorageError:
             raise
-        except Exception as error:  # isolation: it is repeated; other certificates go on
+        except Exception as error:  # isolation: the check is repeated; other certificates are checked
             reason = error.message if isinstance(error, CertCoreError) else type(error).__name__
             _log.error("The preflight of certificate %s failed: %s", preflight.certificate_id, reason)
         return True
@@ -145,12 +145,12 @@ class Preflights:
         Args:
             certificate_id: The certificate.
             actor: Who asks; empty for the regular check.
-            is_asked: Whether a user asked for it; then it runs even if the CA profile has the regular checks switched
-                off.
+            is_asked: Whether a user asked for the check. Then it runs even if the CA profile has switched off the
+                regular checks.
 
         Returns:
-            The result. It is stored and reported if the certificate is checked regularly; its ``readiness`` is None
-            where there is nothing to check: no leaf, no CA profile, or an issuance that is under way.
+            The result. It is stored and reported if the certificate is checked regularly. Its ``readiness`` is None if
+            there is nothing to check: no leaf, no CA profile, or an issuance under way.
 
         Raises:
             NotFoundError: There is no such certificate.
@@ -205,7 +205,7 @@ class Preflights:
         return evolve(read, preflight=evolve(read.preflight, due_at=due_at))
 
     def _look(self, read: _Checked, now: datetime, *, is_asked: bool) -> Readiness | None:
-        """The obstacles of a renewal; None where there is nothing to check, or the CA profile wants no checks."""
+        """The obstacles to a renewal; None if there is nothing to check, or the CA profile wants no checks."""
         authority, active = read.authority, read.active
         if authority is None or active is None or active.leaf is None or read.is_under_way:
             return None
@@ -218,7 +218,7 @@ class Preflights:
     def _by_module(
         self, read: _Checked, authority: CertificateAuthority, active: Issuance, limit: OrderLimit, *, is_asked: bool
     ) -> tuple[Obstacle, ...] | None:
-        """The findings of the CA module; None where its profile has the regular checks switched off."""
+        """The findings of the CA module; None if the CA profile has switched off the regular checks."""
         certificate, name = read.certificate, authority.module
         domain = certificate.domain.ascii
         try:
@@ -242,7 +242,7 @@ class Preflights:
         return tuple(evolve(obstacle, target="", since=None) for obstacle in obstacles)
 
     def _by_targets(self, read: _Checked, now: datetime) -> Iterator[Obstacle]:
-        """The findings of plugins about their targets; those of plugins in other processes stay."""
+        """The findings of plugins about their targets; findings of plugins that only other processes have are kept."""
         findings = self.contexts.plugins.check_targets(read.certificate.id, self.certificates)
         for target, found_there in findings.items():
             for finding in found_there[:_MOST_OF_TARGET]:
@@ -317,7 +317,7 @@ def _unusable(domain: str, authority: CertificateAuthority, error: CertCoreError
 
 
 def _event(certificate: Certificate, lasting: Iterable[Obstacle], now: datetime, actor: str) -> Event:
-    """The problem for the event: the obstacles, without what targets say about the server; or that none is left."""
+    """The event with the obstacles, without the targets' details about the server; or that no obstacle is left."""
     shown = [obstacle.without_details() for obstacle in lasting]
     obstacles = [
         {

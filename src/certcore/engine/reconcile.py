@@ -1,8 +1,8 @@
 """`Engine`: look at one certificate, take at most one step, and compute when to look again.
 
-Level-triggered: nothing here relies on having seen an event. After a crash, a restart, a double call or a user's action
-in between, the next look starts from the stored state. Every step's outcome is written in one transaction, under a
-lease whose token the database checks, so that the result of a worker that was overtaken is refused.
+The engine is level-triggered: it does not rely on having seen an event. After a crash, a restart, a double call or a
+user's action in between, the next look starts from the stored state. The outcome of a step is written in one
+transaction, under a lease whose token the database checks. So if another worker has taken over, the outcome is refused.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Reconciled:
     """The result of one look at a certificate."""
 
     certificate_id: str
-    #: None when the certificate was deleted.
+    #: None if the certificate was deleted.
     status: Status | None
-    #: When to look again; None when only a user's action can change anything.
+    #: When to look again; None if only a user's action can change anything.
     look_again: datetime | None
     #: Whether a step was taken.
     stepped: bool
@@ -84,7 +84,7 @@ class Reconciled:
 
 @frozen(kw_only=True, eq=False)
 class Engine:
-    """Reconciles certificates; thread-safe, and any number of processes may do so on one store."""
+    """Reconciles certificates. Thread-safe; any number of processes may do this on one store."""
 
     storage: Storage
     vault: Vault
@@ -133,7 +133,7 @@ class Engine:
                 after = self.step(claimed, keep_lease=False)
             except (NotFoundError, LeaseLostError):
                 raise
-            except BaseException as error:  # boundary: whatever ends the step, the lease does not outlive it
+            except BaseException as error:  # boundary: the lease is released however the step ends
                 self.give_up(claimed, error)
                 raise
         except (NotFoundError, LeaseLostError):
@@ -148,12 +148,12 @@ class Engine:
     def give_up(self, claimed: LeasedCertificate | Schedule, error: BaseException) -> None:
         """Release a certificate whose step raised; if that fails, the lease expires.
 
-        It is due again at once after a failure of the store or an interrupt; after an error of its own, the pauses grow
-        (see `certcore.engine.failed_steps.put_off`).
+        After a failure of the store or an interrupt, the certificate is due again at once. After other errors the
+        pauses grow (see `certcore.engine.failed_steps.put_off`).
 
         Args:
-            claimed: From `load`; or from `claim_due`, when it could not be loaded.
-            error: What was raised.
+            claimed: The value from `load`, or from `claim_due` if the certificate could not be loaded.
+            error: The error that was raised.
         """
         with contextlib.suppress(StorageError):
             if isinstance(error, StorageUnavailableError) or is_interrupt(error):
@@ -209,11 +209,11 @@ class Engine:
         """Take one step of a leased certificate and store its outcome.
 
         Args:
-            leased: From `load`, or from the step before.
-            keep_lease: Whether to keep the lease afterwards; a timedelta keeps it when the next look is that near.
+            leased: The value from `load`, or from the step before.
+            keep_lease: Whether to keep the lease afterwards; a timedelta keeps it if the next look is within that time.
 
         Returns:
-            The new state; its schedule has a lease_owner exactly when the lease was kept.
+            The new state. Its schedule has a lease_owner if and only if the lease was kept.
 
         Raises:
             LeaseLostError: Another process took over; nothing was written.
@@ -362,10 +362,10 @@ class Engine:
         return outcome
 
     def _clean_up_any(self, leased: LeasedCertificate, step: OpenStep) -> tuple[LeasedCertificate, datetime | None]:
-        """Let the module clean up after the first issuance for which that works.
+        """Let the module clean up after one issuance: the first for which the clean-up succeeds.
 
         Returns:
-            The new state; and, if it worked for none, when to try again.
+            The new state; and when to try again, if no clean-up succeeded.
         """
         again: list[datetime] = []
         for issuance in leased.issuances:
@@ -378,7 +378,7 @@ class Engine:
         return leased, min(again, default=None)
 
     def _clean_up(self, leased: LeasedCertificate, issuance: Issuance, step: OpenStep) -> LeasedCertificate:
-        """Let the module clean up after an issuance; retried later when that fails."""
+        """Let the module clean up after an issuance; if that fails, it is retried later."""
         now = self.environment.now()
         again: datetime | None = None
         try:
@@ -395,7 +395,7 @@ class Engine:
     def _cleaned_up(
         self, leased: LeasedCertificate, issuance: Issuance, authority: CertificateAuthority, step: OpenStep
     ) -> datetime | None:
-        """Call the module's clean_up; returns when to call it again, None when it is done."""
+        """Call the module's clean_up; returns when to call it again, or None if it is done."""
         try:
             module, work = self.contexts.work(authority, leased.certificate, issuance, step=step)
             if not can_clean_up(module):
@@ -419,7 +419,7 @@ class Engine:
     def _store(
         self, stored: LeasedCertificate, after: LeasedCertificate, step: OpenStep, *, keep_lease: bool | timedelta
     ) -> LeasedCertificate:
-        """Store the outcome of a step in one transaction, or keep it in memory when the step may be repeated."""
+        """Store the outcome of a step in one transaction, or keep it in memory if the step may be repeated."""
         now = self.environment.now()
         after = in_time(after, self.notices, now)
         if isinstance(keep_lease, timedelta):

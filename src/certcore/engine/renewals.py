@@ -135,7 +135,7 @@ def ask_renewal_info(
 
 
 def fall_back(leased: LeasedCertificate, tired: Issuance, contexts: Contexts) -> LeasedCertificate:
-    """Continue at the next CA profile that accepts the request; the first one follows the last one."""
+    """Continue at the next CA profile that accepts the request. After the last one, the first one is next."""
     now = contexts.environment.now()
     certificate = leased.certificate
     ended = evolve(tired, outcome=Outcome.ABANDONED, finished_at=now)
@@ -185,7 +185,7 @@ def _asked(leased: LeasedCertificate, active: Issuance, leaf: Leaf, contexts: Co
     authority = leased.authority(active.authority_id or leased.certificate.authority_id)
     module, context = contexts.context(authority, step)
     if not isinstance(module, SupportsRenewalInfo):
-        return RenewalInfo(check_at=leaf.not_after)  # an imported leaf, for which it is not requested again
+        return RenewalInfo(check_at=leaf.not_after)  # an imported leaf: it is not requested again
     window: SuggestedWindow | None = call_plugin(
         authority.module,
         "renewal_info",

@@ -39,7 +39,7 @@ def authorities_of(
 
 
 def in_time(leased: LeasedCertificate, policy: NoticePolicy, now: datetime) -> LeasedCertificate:
-    """Return a copy that is due no later than the next notice and than the renewal with unchanged names."""
+    """Return a copy that is due no later than the next notice, and no later than the renewal with unchanged names."""
     notice_at = next_notice(policy, leased.certificate, leased.issuances, now)
     change_ends = end_of_change(leased.certificate, leased.issuances)
     if change_ends is not None and change_ends <= now:
@@ -78,7 +78,7 @@ def _by_number(leased: LeasedCertificate) -> list[Issuance]:
 
 
 def _promises(issuance: Issuance) -> tuple[object, ...]:
-    """What has to be stored before the next step: the outcome, what the module has outside, and the orders."""
+    """The values that must be stored before the next step if they changed: outcome, need of a clean-up, and orders."""
     return issuance.id, issuance.outcome, issuance.needs_clean_up, issuance.engine_state.orders
 
 

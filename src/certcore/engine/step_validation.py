@@ -1,4 +1,4 @@
-"""Validate what a module returns for a step before it is used, so that a bug of the module is reported as its own."""
+"""Validate the results of a module before they are used, so that a bug in a module is reported as the module's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from certcore.ports.module_actions import ActionDone, ActionRefused, ActionResul
 
 __all__ = ["MOST_FINDINGS", "MOST_STATE", "PRIVATE_KEY", "SHORTEST_SECRET", "sound_action", "sound_step"]
 
-#: How large a state, and findings, may be, in bytes of JSON: they are written with every step.
+#: The largest state, and the largest findings, in bytes of JSON. They are written with every step.
 MOST_STATE: Final = 256 * 1024
 MOST_FINDINGS: Final = 256 * 1024
 _MOST_PROBLEM: Final = 64 * 1024
@@ -28,21 +28,21 @@ PRIVATE_KEY: Final = "PRIVATE KEY-----"
 
 
 def sound_step(returned: object, *, secrets: Iterable[Secret] = ()) -> StepResult:
-    """What a module returned for a step, as a step that can be stored: a copy, in certcore's own classes.
+    """Convert what a module returned for a step to a step that can be stored: a copy in certcore's own classes.
 
     Args:
-        returned: What `CAModule.advance` returned.
-        secrets: Secrets that must not be in it: a state is not sealed.
+        returned: The value that `CAModule.advance` returned.
+        secrets: Secrets that must not be in the step, because a state is not sealed.
 
     Raises:
-        UnexpectedResultError: It is not a step, or has something that cannot or must not be stored. The text continues
-            "it returned".
+        UnexpectedResultError: It is not a step, or contains something that cannot or must not be stored. Its text
+            continues "it returned".
     """
     if not isinstance(returned, (Waiting, Issued, Failed)):
         raise UnexpectedResultError(f"{with_article(returned)}, which is not a step")
     step: StepResult = conform(returned, StepResult)
     if isinstance(step, Failed):
-        # The problem as a store keeps it: members of a wrong type are left out, and texts are shortened.
+        # Members of a wrong type are left out, and texts are shortened, as when a problem is read from a store.
         step = evolve(step, problem=Problem.from_json(plain_json(step.problem.to_json())))
         _bounded_text(step, "problem", step.problem.to_json(), _MOST_PROBLEM)
     if len(step.notes) > MOST_NOTES:
@@ -61,11 +61,11 @@ def sound_step(returned: object, *, secrets: Iterable[Secret] = ()) -> StepResul
 
 
 def sound_action(returned: object, *, secrets: Iterable[Secret] = ()) -> ActionResult:
-    """What a module returned for an action on a certificate, as a result that can be stored.
+    """Convert what a module returned for an action on a certificate to a result that can be stored.
 
     Args:
-        returned: What `SupportsCertificateActions.run_certificate_action` returned.
-        secrets: As in `sound_step`; those of the form are among them.
+        returned: The value that `SupportsCertificateActions.run_certificate_action` returned.
+        secrets: As in `sound_step`, including the secrets of the action's form.
 
     Raises:
         UnexpectedResultError: As in `sound_step`.

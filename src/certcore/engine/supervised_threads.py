@@ -22,14 +22,14 @@ _PAUSE: Final = 1.0
 
 @define(kw_only=True, eq=False)
 class Crew:
-    """Threads that run one function. `start` starts them; one that dies before `end` is replaced, logged and counted.
+    """Threads that run one function. A thread that dies between `start` and `end` is replaced, logged and counted.
 
     A dying thread starts its own replacement. `check` replaces threads that could not.
     """
 
     name: str
     size: int
-    #: What each thread does; it returns when the crew is to end.
+    #: The function that each thread runs. It returns when the crew is to end.
     job: Callable[[], None]
     #: Called from any thread with a dead or dying thread, to release what it held.
     let_go: Callable[[threading.Thread], None]
@@ -82,7 +82,7 @@ class Crew:
         """Wait until the threads have ended. The caller has to tell them to end first. They are not replaced.
 
         Args:
-            deadline: By `time.monotonic`; None waits as long as it takes.
+            deadline: The time to give up, by `time.monotonic`; None for no limit.
 
         Returns:
             Whether all have ended.
@@ -115,7 +115,7 @@ class Crew:
             if pause:
                 self._ending.wait(pause)
             self.job()
-        except BaseException:  # boundary: above this there is only the interpreter, which would log nothing
+        except BaseException:  # boundary: the caller is the interpreter, which would not log it
             self._replace([me])
             _log.exception("The thread %s died and is replaced", me.name)
 

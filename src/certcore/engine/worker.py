@@ -52,8 +52,8 @@ class Worker:
 
     `start` returns at once; `stop` lets the running steps finish, gives all leases back and joins the threads.
 
-    One idle thread watches the clock, the others rest. A thread that takes work wakes a resting one, which takes the
-    next work or watches the clock. So all threads are awake while there is work.
+    One idle thread watches the clock, and the others rest. A thread that takes a certificate wakes a resting thread,
+    which takes the next one or watches the clock. So all threads are awake while there is enough work.
     """
 
     engine: Engine
@@ -67,7 +67,7 @@ class Worker:
     #: Seconds between two looks into the store when nothing is known to be due.
     poll_interval: float = 1.0
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
-    #: The thread on watch waits on this, on `_lock`.
+    #: Condition on `_lock`, on which the thread that watches the clock waits.
     _clock: threading.Condition = field(init=False, repr=False)
     #: Conditions on `_lock`: for resting threads, callers that wait until the worker is idle, and the delivery thread.
     _resting: threading.Condition = field(init=False, repr=False)
@@ -80,22 +80,21 @@ class Worker:
     _steps: Crew = field(init=False, repr=False)
     #: The thread that delivers events, so that a slow observer delays no certificate.
     _teller: Crew = field(init=False, repr=False)
-    #: The thread that does the regular checks, so that one that takes long delays no certificate.
+    #: The thread that does the regular checks, so that a slow check delays no certificate.
     _checks: Crew = field(init=False, repr=False)
     _news: bool = field(default=False, init=False)
     _teller_stops: bool = field(default=False, init=False)
-    #: What each thread works on, and which thread claims or watches the clock, so that this is released when a thread
-    #: dies.
+    #: What each thread works on, and which threads claim and watch the clock. It is released when a thread dies.
     _in_hand: dict[threading.Thread, LeasedCertificate | Schedule] = field(factory=dict, init=False, repr=False)
     _claimer: threading.Thread | None = field(default=None, init=False, repr=False)
     _watch: threading.Thread | None = field(default=None, init=False, repr=False)
-    #: Certificates whose step could not be stored and whose lease could not be released: when that expires.
+    #: Certificates whose step could not be stored and whose lease could not be released, with the end of the lease.
     _lost: dict[str, datetime] = field(factory=dict, init=False, repr=False)
     #: Certificates whose last step raised an unexpected error, oldest first, as keys.
     _failed: dict[str, None] = field(factory=dict, init=False, repr=False)
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
-    #: Whether the last use of the store failed: then no steps are taken, as they could not be stored.
+    #: Whether the last use of the store failed. Then no steps are taken, because they could not be stored.
     _store_fails: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
     _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
@@ -142,10 +141,10 @@ class Worker:
         """Drain and stop: running steps are finished, and the observers are told of them; safe to call twice.
 
         Args:
-            timeout: Seconds to wait for running steps; None waits as long as they take.
+            timeout: Seconds to wait for running steps; None for no limit.
 
         Returns:
-            Whether all threads have ended. Those that have not end with their step; their leases run out.
+            Whether all threads have ended. The others end after their step, and their leases expire.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         for crew in (self._steps, self._teller, self._checks):
@@ -197,8 +196,8 @@ class Worker:
     def is_idle(self, within: timedelta) -> bool:
         """Whether nothing is in hand and nothing will be due within this time.
 
-        A certificate that another process has leased counts as due when that lease ends; one that this worker lost
-        because the store failed counts as in hand until it can be claimed again.
+        A certificate that another process has leased counts as due at the end of the lease. A certificate that this
+        worker lost because the store failed counts as in hand until it can be claimed again.
         """
         self._check()
         now = self.engine.environment.now()
@@ -219,7 +218,10 @@ class Worker:
 
         Args:
             within: Certificates that become due within this time are waited for, too.
-            timeout: Seconds to wait at most; returns whether the worker became idle in that time.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether the worker became idle in that time.
         """
         deadline = time.monotonic() + timeout
         while not self.is_idle(within):
@@ -257,7 +259,7 @@ class Worker:
             self._note_lost(schedule, error)
         except BaseException as error:  # boundary: an error of one certificate must not affect others
             self._put_off(claimed, error)
-        # After an exception from here on it stays in hand, and `_let_go` releases it.
+        # If an exception is raised from here on, the certificate stays in hand, and `_let_go` releases it.
         with self._lock:
             self._news = True
             self._told.notify()
@@ -384,7 +386,7 @@ class Worker:
     def _rest(self, me: threading.Thread, now: datetime, room: int) -> None:
         """Wait to be woken; the thread that watches the clock waits until something is due."""
         if self._watch is not None:
-            # Only one thread watches the clock, else all would wake for one certificate.
+            # Only one thread watches the clock; otherwise all would wake for one certificate.
             self._resting.wait(_LOOK_AROUND)
             return
         waits = [self._claim_at - time.monotonic() if room else self.poll_interval]
@@ -439,7 +441,7 @@ class Worker:
             self._release(claimed.schedule if isinstance(claimed, LeasedCertificate) else claimed)
 
     def _give_back(self) -> None:
-        """Release what waits for its due time, because the worker stops."""
+        """Release the certificates that wait for their due time, because the worker stops."""
         with self._lock:
             waiting = [entry[2] for entry in self._heap]
             self._heap.clear()
