@@ -47,7 +47,7 @@ _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 @define(eq=False)
 class _Bounded:
-    """The values that a label has had; further ones are ``other``."""
+    """The values that a label has had, up to a limit; further values become ``other``."""
 
     _seen: set[str] = field(factory=set)
     _lock: threading.Lock = field(factory=threading.Lock)
@@ -65,9 +65,9 @@ class CertCoreMetrics(Collector):
 
     Args:
         core: The open store.
-        registry: Where the metrics are registered; by default that of the process.
+        registry: The registry for the metrics; by default that of the process.
         counts_age: For how many seconds numbers of the store may be reused, 0 to 3600.
-        actor: Who counts: it needs the permission ``certificate.list_all``.
+        actor: The actor that reads the store. It needs the permission ``certificate.list_all``.
 
     Raises:
         InvalidInputError: ``counts_age`` is out of range.
@@ -142,11 +142,11 @@ class CertCoreMetrics(Collector):
             self._registry.unregister(collector)
 
     def describe(self) -> Iterable[Metric]:
-        """No metrics: to register reads no database."""
+        """No metrics, so that registering does not read the database."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """The numbers of the store; only ``certcore_up`` 0 when it cannot be used now."""
+        """The numbers of the store; only ``certcore_up`` with 0 if the store cannot be used now."""
         up = GaugeMetricFamily("certcore_up", "Whether the store could be read.")
         try:
             counts = self._core.certificates.counts(max_age=self._counts_age, actor=self._actor)

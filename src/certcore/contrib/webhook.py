@@ -1,4 +1,4 @@
-"""Events to a web server of yours: each is posted as JSON, signed, until the server has taken it.
+"""Post events to a web server of yours, as signed JSON. A delivery is repeated until the server has accepted it.
 
 ::
 
@@ -13,9 +13,10 @@ The body is one object, `certcore.serialization.webhook_document`; its member ``
      "actor": "system", "from_status": "processing", "to_status": "active", "data": {"serial": "…"}, "problem": null,
      "hash": "…"}
 
-``id`` is the header ``Idempotency-Key`` as well: an event comes at least once, and those of one certificate in order.
-``Certcore-Signature`` is ``t=<seconds since 1970>,v1=<hex>``, with a ``v1`` for each secret: the HMAC-SHA256 over the
-digits of ``t``, a dot and the body. `verify_signature` is for whoever receives it.
+``id`` is also sent as the header ``Idempotency-Key``. Each event is delivered at least once, and the events of one
+certificate are delivered in order. The header ``Certcore-Signature`` is ``t=<seconds since 1970>,v1=<hex>``, with a
+``v1`` for each secret: the HMAC-SHA256 over the digits of ``t``, a dot and the body. Receivers can check it with
+`verify_signature`.
 
 Any status 2xx means that the event was accepted, and the answer is not read further. Redirects are not followed, so
 that only the administrator decides where events go; proxies and passwords in the environment are not used.
@@ -62,7 +63,7 @@ __all__ = ["SIGNATURE_HEADER", "Webhook", "WebhookError", "verify_signature"]
 #: The header with the signatures.
 SIGNATURE_HEADER: Final = "Certcore-Signature"
 
-#: In bytes. Shorter secrets could be guessed from a body with its signature.
+#: The shortest secret in bytes. Shorter ones could be guessed from a body and its signature.
 _MIN_SECRET: Final = 16
 _MAX_SECRETS: Final = 10
 _MAX_URL: Final = 2000
@@ -100,11 +101,11 @@ def verify_signature(
     The comparison takes constant time.
 
     Args:
-        body: The body, byte for byte as it came; not parsed and written anew.
-        signature: The value of the header `SIGNATURE_HEADER`, text or bytes; anything, also None where there is none.
-        secrets: The secrets that are good: while you change it, the old and the new one.
-        now: The present moment, with a time zone.
-        tolerance: How far the request's time may be from it. An older request may be a recorded one.
+        body: The body exactly as received, not parsed and serialized again.
+        signature: The value of the header `SIGNATURE_HEADER`, as text or bytes; None if there is none.
+        secrets: The valid secrets. During a rotation, these are the old and the new one.
+        now: The current time, with a time zone.
+        tolerance: How far the request's time may differ from ``now``. Other requests may be replayed ones.
 
     Raises:
         InvalidInputError: ``now`` has no time zone.
@@ -159,7 +160,7 @@ def _check_url(_: object, attribute: Attribute[Any], url: str) -> None:
 
 @frozen(kw_only=True, eq=False)
 class Webhook:
-    """A target that is posted to: hand it to ``CertCore.open(…, plugins=[Webhook(…)])``; the module says what it sends.
+    """A target that posts events: pass it to ``CertCore.open(…, plugins=[Webhook(…)])``. The module has the format.
 
     With a policy, the actor ``plugin:<name>`` has to be allowed to view the certificates.
 
@@ -178,7 +179,7 @@ class Webhook:
     kinds: frozenset[EventKind] = field(default=frozenset(EventKind), converter=event_kinds)
     #: PEM certificates to trust instead of the system's.
     ca_file: Path | None = field(default=None, converter=optional_path)
-    #: Whether plain ``http`` may go to other machines: everybody on the way can read it then.
+    #: Whether plain ``http`` to other machines is allowed. Everybody on the network path can read it.
     allow_http: bool = False
     #: Seconds to connect.
     connect_timeout: float = field(default=5.0, validator=check_seconds)
@@ -222,7 +223,7 @@ class Webhook:
         self._judge(self._post(body, headers))
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> int:
-        """Send a request; returns the status of the answer, of which nothing more is read."""
+        """Send a request; returns the status of the answer. The rest of the answer is not read."""
         try:
             with closing(
                 HttpClient(
@@ -252,6 +253,6 @@ class Webhook:
 
     @property
     def _server(self) -> str:
-        """The server alone: the rest of a URL may be a secret."""
+        """The server's name. The rest of the URL may be secret."""
         parts = urlsplit(self.url)
         return f"The server {parts.scheme}://{parts.netloc}"

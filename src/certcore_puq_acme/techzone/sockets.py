@@ -1,4 +1,4 @@
-"""The two sockets of a name server, and UDP answers that leave from the address that was asked."""
+"""The UDP and TCP sockets of a name server. UDP answers leave from the address that the query was sent to."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _MAX_QUERY: Final = 4096
 _PRIVILEGED: Final = 1024
 _MAX_PORT: Final = 65535
 _BACKLOG: Final = 128
-#: Octets of queries that wait for an answer; the system may allow fewer. An order of a hundred names brings hundreds of
-#: them at once, as CAs ask from several places, and the usual 208 KiB hold 256: one that is lost may fail the order.
+#: The size of the UDP receive buffer in octets; the system may allow less. An order of a hundred names causes hundreds
+#: of queries at once, because CAs ask from several places. The usual 208 KiB hold 256. A lost one may fail the order.
 _WAITING: Final = 4 * 1024 * 1024
 #: Room for one in6_pktinfo (20 octets) or in_pktinfo (12), with its header.
 _ANCILLARY: Final = socket.CMSG_SPACE(20) if hasattr(socket, "CMSG_SPACE") else 0
@@ -37,7 +37,7 @@ class ListenError(CertCoreError):
     Args:
         host: The address.
         port: The port.
-        cause: What the operating system said.
+        cause: The error of the operating system.
     """
 
     code = "listen_error"
@@ -53,7 +53,7 @@ class ListenError(CertCoreError):
 
 @frozen
 class Datagram:
-    """A UDP packet, and what is needed to answer it."""
+    """A UDP packet, with the information for answering it."""
 
     data: bytes
     sender: Any
@@ -65,8 +65,8 @@ def listen_on(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Bind a UDP and a TCP socket to the same address and port, both non-blocking.
 
     Raises:
-        InvalidInputError: There is no such port number.
-        ListenError: The operating system refuses.
+        InvalidInputError: The port number is invalid.
+        ListenError: The operating system refuses the address or the port.
     """
     if not 0 <= port <= _MAX_PORT:
         raise InvalidInputError(
@@ -87,7 +87,7 @@ def listen_on(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         try:
             return _bind_both(family, place)
         except OSError as error:
-            # With port 0 the system picks a port that is free for UDP; for TCP somebody may hold it.
+            # With port 0 the system picks a port that is free for UDP, but it may be in use for TCP.
             if port == 0 and error.errno == errno.EADDRINUSE and attempt < _PORT_ATTEMPTS:
                 continue
             raise ListenError(host, port, error) from error
@@ -98,7 +98,7 @@ def receive(udp: socket.socket) -> Datagram:
     """Read one packet.
 
     Raises:
-        OSError: There is none, or an earlier answer could not be delivered.
+        OSError: No packet has arrived, or an earlier answer could not be delivered.
     """
     if not _ANCILLARY:
         return Datagram(*udp.recvfrom(_MAX_QUERY))
@@ -107,7 +107,7 @@ def receive(udp: socket.socket) -> Datagram:
 
 
 def reply(udp: socket.socket, datagram: Datagram, data: bytes) -> None:
-    """Send the answer to a packet; one that cannot be sent is lost, as UDP answers may be."""
+    """Send the answer to a packet. Errors are ignored, because UDP answers may be lost anyway."""
     with contextlib.suppress(OSError):
         if datagram.control:
             udp.sendmsg([data], datagram.control, 0, datagram.sender)
@@ -120,13 +120,13 @@ def _bind_both(family: int, place: Any) -> tuple[socket.socket, socket.socket]:
         udp = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
         tcp = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         if family == socket.AF_INET6:
-            # One server has one address to listen on: "::" stands for IPv4 too, whatever the system's default.
+            # "::" includes IPv4, whatever the system's default is, because a server listens on one address only.
             for each in (udp, tcp):
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if place[0] == "::" else 1)
         if place[0] in {"::", "0.0.0.0"}:  # noqa: S104 - compared, not bound
             _ask_for_packet_info(udp, family)
-        # A server that starts again must not wait for its old connections. UDP has none: there, the option would let
-        # a second server bind the same port.
+        # A restarted server must not wait until its old connections time out. UDP has no connections; there, the option
+        # would let a second server bind the same port.
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING)
         udp.bind(place)
@@ -141,13 +141,13 @@ def _bind_both(family: int, place: Any) -> tuple[socket.socket, socket.socket]:
 def _ask_for_packet_info(udp: socket.socket, family: int) -> None:
     """Make the system report each packet's destination address.
 
-    On a machine with several addresses an answer would otherwise leave from the one that the routing prefers, and a
-    resolver that asked another one would throw it away.
+    Otherwise, on a machine with several addresses, an answer leaves from the address that the routing prefers. A
+    resolver that sent its query to another address would ignore it.
     """
     if not sys.platform.startswith("linux"):
         return
     if family == socket.AF_INET6:
-        # IPv4 packets to "::" carry it too, as mapped addresses (RFC 4291 section 2.5.5.2).
+        # It is also reported for IPv4 packets to "::", as a mapped address (RFC 4291 section 2.5.5.2).
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
@@ -161,12 +161,12 @@ def _is_packet_info(item: tuple[int, int, bytes]) -> bool:
 
 
 def _from_same_address(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
-    """Keep the address and forget the interface, so that the routing still chooses the way back."""
+    """Keep the address and remove the interface, so that the routing still chooses the interface of the answer."""
     level, kind, data = item
     if level == socket.IPPROTO_IP:
         # struct in_pktinfo: interface index, local address (what a sender sets), destination address.
         return level, kind, b"\0\0\0\0" + data[4:8] + b"\0\0\0\0"
-    # struct in6_pktinfo: address, interface index. A link-local address means nothing without its interface.
+    # struct in6_pktinfo: address, interface index. A link-local address needs its interface.
     return level, kind, data if data[:2] == b"\xfe\x80" else data[:16] + b"\0\0\0\0"
 
 

@@ -1,4 +1,4 @@
-"""Whether a deployment could succeed now: the folder, its owner, and the command, without changing anything."""
+"""Check whether a deployment could succeed now, without changing anything: the folder, its owner, and the command."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["check_deployment"]
 def check_deployment(
     folder: Path, *, owner: str | int | None, group: str | int | None, command: Sequence[str]
 ) -> Iterator[Finding]:
-    """What would keep files from being written, or the command from being started.
+    """The obstacles to writing files or to starting the command.
 
     Args:
-        folder: Where the files go.
+        folder: The directory of the files.
         owner: The owner of files and new directories.
         group: Their group.
         command: The program and its arguments; empty for none.

@@ -196,14 +196,14 @@ class DeployFiles:
 
     @hookimpl
     def certcore_check_targets(self, certificate_id: str, certificates: CertificateSource) -> Iterable[Finding]:
-        """What would keep the next leaf from being deployed: the folder, its owner or the command."""
+        """The obstacles to deploying the next leaf: the folder, its owner or the command."""
         view = self._wanted(certificate_id, certificates)
         if view is None:
             return ()
         return check_deployment(self._folder(view), owner=self.owner, group=self.group, command=self.command)
 
     def _wanted(self, certificate_id: str, certificates: CertificateSource) -> CertificateView | None:
-        """The certificate; None if this target does not select it, or it has no valid leaf in service any more."""
+        """The certificate; None if this target does not select it, or it no longer has a valid leaf in service."""
         try:
             view = certificates.view(certificate_id, actor=self._actor)
         except NotFoundError:
