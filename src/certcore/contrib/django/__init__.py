@@ -1,4 +1,4 @@
-"""The SSL section of a panel as a Django app: pages for certificates, CA profiles, plugins and the record.
+"""The SSL section of a panel as a Django app: pages for certificates, CA profiles, plugins and audit.
 
 Install the extra: ``pip install 'certcore[django]'``. In the settings::
 
@@ -6,8 +6,8 @@ Install the extra: ``pip install 'certcore[django]'``. In the settings::
     MIDDLEWARE = [..., "certcore.contrib.django.middleware.SslMiddleware"]
     CERTCORE = {"DATABASE": "sqlite:///certcore.db", "KEYRING": "keyring.json"}
 
-and in the URLs: ``path("ssl/", include("certcore.contrib.django.urls"))``. Your own views use `get_core` for calls of
-the panel itself, and `ssl_for` for calls in the name of a request's user.
+and in the URLs: ``path("ssl/", include("certcore.contrib.django.urls"))``. In your own views, use `get_core` for
+calls that the panel itself makes, and `ssl_for` for calls in the name of the request's user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ del _django
 if not TYPE_CHECKING:
     from certcore.lazy import lazy_names
 
-    #: The same names as in the imports above. They need Django's settings, this package does not.
+    #: The same names as in the imports above. Their modules import Django's, so they are loaded on first use.
     __getattr__ = lazy_names(
         __name__,
         {

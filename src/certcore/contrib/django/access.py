@@ -21,9 +21,9 @@ from certcore.translations import Translator
 
 __all__ = ["SslAccess", "get_core", "owner_by_role", "ssl_for"]
 
-#: The attribute of a request that keeps its access.
+#: The attribute of a request that caches its `SslAccess`.
 _KEPT = "_certcore_access"
-#: Names that certcore itself acts under: no user may have them in a timeline.
+#: Actor names of certcore itself. A user with such a name is refused, as timelines could not tell them apart.
 _RESERVED = frozenset({SYSTEM, "engine"})
 
 
@@ -31,31 +31,31 @@ _RESERVED = frozenset({SYSTEM, "engine"})
 class SslAccess:
     """The calls that the user of a request may make."""
 
-    #: The calls of certcore, made by this actor and for this tenant.
+    #: The calls of certcore; each is made as this actor and for this tenant.
     core: ActingCore
-    #: The tenant; None for a user who sees what the policy allows.
+    #: The tenant; None for a user who is no tenant and sees all certificates that the policy allows.
     owner: str | None
-    #: The name of the user, for the policy and for timelines.
+    #: The user name, for the policy and for timelines.
     actor: str
-    #: The role by groups and permissions; None without one.
+    #: The role that groups and permissions give the user; None if they give none.
     role: Role | None
-    #: Gives the texts of certcore in the language of the request.
+    #: Translates certcore's texts to the language of the request.
     translator: Translator
 
     def may(self, permission: Permission | str) -> bool:
-        """Whether the policy allows an action, to decide on links and buttons; the call itself asks again.
+        """Whether the policy allows an action; to show or hide links and buttons. Each call asks the policy again.
 
         Args:
-            permission: A `Permission`, or its text: ``certificate.create``. It is asked for with the tenant of the
-                request; without one, for certificates that have no owner.
+            permission: A `Permission`, or its text: ``certificate.create``. The policy is asked about the certificates
+                of the request's tenant; without a tenant, about certificates that have no owner.
         """
         return self.core.allows(permission)
 
 
 def get_core() -> CertCore:
-    """The `CertCore` of this process, opened at the first call; for what the panel does itself.
+    """Return the `CertCore` of this process, for calls that the panel itself makes. The first call opens it.
 
-    It can be opened before a fork (``gunicorn --preload``), in any thread.
+    Any thread may call this, also before a fork (``gunicorn --preload``).
 
     Raises:
         ImproperlyConfigured: The setting ``CERTCORE`` is missing or wrong.
@@ -65,10 +65,10 @@ def get_core() -> CertCore:
 
 
 def config() -> SslConfig:
-    """The app of this project.
+    """Return the app configuration of certcore in this project.
 
     Raises:
-        ImproperlyConfigured: It is not installed.
+        ImproperlyConfigured: The app is not installed, or another app has its label.
     """
     try:
         app = apps.get_app_config(SslConfig.label)
@@ -80,11 +80,12 @@ def config() -> SslConfig:
 
 
 def ssl_for(request: HttpRequest) -> SslAccess:
-    """What the user of a request may do; the same object for the whole request.
+    """Return the access of a request's user. All calls with the same request return the same object.
 
     Raises:
-        PermissionDenied: Nobody is signed in, or the user has a name that certcore itself acts under.
+        PermissionDenied: No active user is signed in, or the user name is one that certcore itself acts under.
         ImproperlyConfigured: `SslMiddleware` is missing, or the setting ``CERTCORE`` is wrong.
+        CertCoreError: The database or the keyring cannot be opened.
     """
     access = getattr(request, _KEPT, None)
     if access is None:
@@ -118,7 +119,7 @@ def _access(request: HttpRequest) -> SslAccess:
 def owner_by_role(request: HttpRequest) -> str | None:
     """The default of ``CERTCORE["OWNER"]``: a user with a role sees all tenants, any other user is a tenant.
 
-    The owner is the primary key of the user, which is never given to another user, as a name may be.
+    The owner is the primary key of the user, as a user name may later be given to another user.
     """
     user: Any = request.user
     known = remembered(user.get_username())

@@ -1,4 +1,4 @@
-"""The role and tenant of actors, looked up once per request, as the policy needs them many times."""
+"""A cache of each actor's role and tenant during a request, as the policy asks for them many times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certcore.model.permissions import Role
 
 __all__ = ["SYSTEM", "Acting", "is_remembering", "remember", "remembered", "remembering"]
 
-#: The actor of calls that name none: the panel itself.
+#: The actor of calls that name no actor: the panel itself makes them.
 SYSTEM: Final = "system"
 
 
@@ -22,7 +22,7 @@ class Acting:
     """The role and the tenant of an actor."""
 
     role: Role | None
-    #: The tenant that the actor acts for; None for none.
+    #: The tenant that the actor acts for; None if there is no tenant.
     owner: str | None = None
 
 
@@ -31,7 +31,7 @@ _KNOWN: Final[ContextVar[dict[str, Acting] | None]] = ContextVar("certcore_actin
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Cache roles and tenants of actors within the block: a request."""
+    """Cache roles and tenants of actors within the block, which answers a request."""
     token = _KNOWN.set({})
     try:
         yield
@@ -40,17 +40,17 @@ def remembering() -> Iterator[None]:
 
 
 def is_remembering() -> bool:
-    """Whether a request is being answered."""
+    """Whether the caller is inside `remembering`."""
     return _KNOWN.get() is not None
 
 
 def remember(actor: str, acting: Acting) -> None:
-    """Cache an actor until the end of the request; outside of a request nothing is cached."""
+    """Cache the role and tenant of an actor until the end of the request; do nothing outside of `remembering`."""
     known = _KNOWN.get()
     if known is not None:
         known[actor] = acting
 
 
 def remembered(actor: str) -> Acting | None:
-    """The cached role and tenant of an actor; None if there are none."""
+    """Return the cached role and tenant of an actor; None if they are not cached."""
     return (_KNOWN.get() or {}).get(actor)

@@ -1,4 +1,4 @@
-"""The app, which holds the `CertCore` of the process."""
+"""The Django app. It holds the `CertCore` of the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["SslConfig"]
 
 
 class SslConfig(AppConfig):
-    """``certcore.contrib.django`` in INSTALLED_APPS."""
+    """The configuration of the app, for ``"certcore.contrib.django"`` in INSTALLED_APPS."""
 
     name = "certcore.contrib.django"
     label = "certcore_ssl"
@@ -35,8 +35,8 @@ class SslConfig(AppConfig):
         self.after_fork()
 
     def ready(self) -> None:
-        """Register the checks, and the handler after a migration."""
-        from certcore.contrib.django import checks  # noqa: PLC0415 - they import what needs the apps
+        """Register the checks and the signal handlers."""
+        from certcore.contrib.django import checks  # noqa: PLC0415 - only needed here
 
         checks.register_all()
         if apps.is_installed("django.contrib.auth"):  # this app has no tables, so its own signal is never sent
@@ -45,21 +45,21 @@ class SslConfig(AppConfig):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """A new lock for the child process; the core renews itself."""
+        """Create a new lock in the child process; `CertCore` does the same for its own state."""
         self._lock = threading.RLock()
 
     def settings(self) -> SslSettings:
-        """The setting ``CERTCORE``, read once per process.
+        """Return the setting ``CERTCORE``, which is read once per process.
 
         Raises:
-            ImproperlyConfigured: It is missing or wrong.
+            ImproperlyConfigured: The setting is missing or wrong.
         """
         if self._settings is None:
             self._settings = read_settings()
         return self._settings
 
     def core(self) -> CertCore:
-        """The `CertCore` of this process, opened at the first call; see `certcore.contrib.django.get_core`."""
+        """Return the `CertCore` of this process; the first call opens it. See `certcore.contrib.django.get_core`."""
         core = self._core
         if core is None:
             with self._lock:
@@ -69,18 +69,18 @@ class SslConfig(AppConfig):
         return core
 
     def plugins(self) -> list[Any]:
-        """The plugins of the setting ``CERTCORE["PLUGINS"]``.
+        """Return the plugins of the setting ``CERTCORE["PLUGINS"]``.
 
         Raises:
-            ImproperlyConfigured: One of them cannot be imported.
+            ImproperlyConfigured: A plugin cannot be imported.
         """
         return [_made(imported("PLUGINS", plugin)) for plugin in self.settings().plugins]
 
     def translator(self, language: str) -> Translator:
-        """Gives the texts of certcore in a language; it is kept for the next call.
+        """Return the translator of certcore's texts to a language; it is cached until `close`.
 
         Args:
-            language: As Django spells it: ``uk``, ``pt-br``.
+            language: The language as Django spells it: ``uk``, ``pt-br``.
         """
         translator = self._translators.get(language)
         if translator is None:
@@ -88,7 +88,7 @@ class SslConfig(AppConfig):
         return translator
 
     def close(self) -> None:
-        """Close the `CertCore` if it was opened here; the next call opens another one. For tests."""
+        """Forget the settings and the `CertCore`, and close it unless ``CERTCORE["CORE"]`` returned it. For tests."""
         with self._lock:
             core, self._core, self._settings = self._core, None, None
             self._translators.clear()
@@ -102,7 +102,7 @@ class SslConfig(AppConfig):
             return core
         plugins = self.plugins()
         if options.roles_policy:
-            from certcore.contrib.django.roles import policy  # noqa: PLC0415 - it needs the user model
+            from certcore.contrib.django.roles import policy  # noqa: PLC0415 - only needed here
 
             plugins.insert(0, policy())
         return CertCore.open(
@@ -121,13 +121,13 @@ class SslConfig(AppConfig):
 
 
 def _made(plugin: Any) -> Any:
-    """A plugin; a class is called."""
+    """Return a plugin; if it is a class, call the class without arguments."""
     return plugin() if isinstance(plugin, type) else plugin
 
 
 def _make_groups(*, using: str, **_: object) -> None:
-    """After ``migrate``: the groups that give a role."""
-    from django.contrib.auth.models import Group  # noqa: PLC0415 - models are there only after the apps
+    """After ``migrate``, create the groups that give a role."""
+    from django.contrib.auth.models import Group  # noqa: PLC0415 - the apps must be loaded first
 
     from certcore.contrib.django.checks import setting_faults  # noqa: PLC0415 - as in `ready`
     from certcore.contrib.django.roles import make_groups  # noqa: PLC0415 - as in `ready`

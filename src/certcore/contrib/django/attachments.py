@@ -1,4 +1,4 @@
-"""Files that the pages hand out: attachments that no browser shows or keeps, and archives of several files."""
+"""Downloads: responses that a browser saves as a file, and ZIP archives of several files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _ANY: Final = "application/octet-stream"
 
 
 def attachment(name: str, content: bytes, media_type: str = "") -> HttpResponse:
-    """An answer that browsers save as a file, do not interpret and do not keep.
+    """Return a response that browsers save as a file, and neither interpret nor cache.
 
     Args:
-        name: The name of the file. Those of certcore's files have no characters that a header cannot carry.
-        content: What is in the file.
-        media_type: Its media type; empty for that of the name's ending.
+        name: The name of the file. It is not escaped: pass only names without quotes and control characters.
+        content: The content of the file.
+        media_type: The media type; if empty, it follows from the extension of the name.
     """
     ending = f".{name.rpartition('.')[2]}"
     response = HttpResponse(content, content_type=media_type or _MEDIA_TYPES.get(ending, _ANY))
@@ -43,10 +43,10 @@ def attachment(name: str, content: bytes, media_type: str = "") -> HttpResponse:
 
 @sensitive_variables()
 def archive(files: Iterable[tuple[str, ExportedFile]]) -> bytes:
-    """Files in one ZIP archive; only their owner may read those with a private key.
+    """Pack files into a ZIP archive. Each entry has the mode of its file.
 
     Args:
-        files: Each file with the folder that it is in; an empty one for none.
+        files: Each file with its folder in the archive; an empty folder is the top level.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:

@@ -1,4 +1,4 @@
-"""``manage.py check``: report misconfigured settings by name."""
+"""System checks for ``manage.py check``: they report wrong settings by name."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ __all__ = ["keyring_path", "register_all", "setting_faults"]
 
 _MIDDLEWARE: Final = "certcore.contrib.django.middleware.SslMiddleware"
 _NEEDED: Final = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions")
-#: Schemes of keyrings that are no file.
 _FILE: Final = "file:"
+#: A keyring whose value contains one of these is not a file.
 _NO_FILE: Final = ("env:", "://", "pkcs11:")
 _SQLITE: Final = "django.db.backends.sqlite3"
-#: Seconds that a connection to a SQLite file should wait for other writers.
+#: Seconds that a connection to a SQLite file should wait for another writer.
 _PATIENCE: Final = 20
 
 
 def register_all() -> None:
-    """Have Django run the checks."""
+    """Register the checks with Django."""
     checks.register(_check, "certcore")
 
 
 def setting_faults() -> list[str]:
-    """The faults of the setting ``CERTCORE`` of this project; empty when it can be used."""
+    """Return the faults of the setting ``CERTCORE`` of this project; empty if there are none."""
     return faults_of(getattr(settings, "CERTCORE", None))
 
 
 def keyring_path(keyring: str) -> Path | None:
-    """The file of a keyring; None for one that is no file.
+    """Return the path of a keyring's file; None if the keyring is not a file.
 
     Args:
-        keyring: As in ``CERTCORE["KEYRING"]``.
+        keyring: The keyring as in ``CERTCORE["KEYRING"]``.
     """
     if any(mark in keyring for mark in _NO_FILE):
         return None
@@ -84,14 +84,14 @@ def _of_project() -> Iterator[checks.CheckMessage]:
 
 
 def _of_middleware() -> Iterator[checks.CheckMessage]:
-    """The order of the middleware, whose subclasses count as well."""
-    from certcore.contrib.django.middleware import SslMiddleware  # noqa: PLC0415 - it imports views' helpers
+    """Check that `SslMiddleware`, or a subclass, comes after AuthenticationMiddleware."""
+    from certcore.contrib.django.middleware import SslMiddleware  # noqa: PLC0415 - only the checks need it here
 
     classes: list[Any] = []
     for name in settings.MIDDLEWARE:
         try:
             classes.append(import_string(name))
-        except ImportError:  # Django says so itself
+        except ImportError:  # Django reports it
             classes.append(None)
     places = [place for place, each in enumerate(classes) if isinstance(each, type) and issubclass(each, SslMiddleware)]
     if not places:
@@ -129,7 +129,7 @@ def _of_addresses() -> Iterator[checks.CheckMessage]:
 
 
 def _leads_somewhere(address: str) -> bool:
-    from django.urls import Resolver404, resolve  # noqa: PLC0415 - only here
+    from django.urls import Resolver404, resolve  # noqa: PLC0415 - only needed here
 
     parts = urlsplit(address)
     if parts.netloc:
@@ -164,12 +164,12 @@ def _of_keyring(keyring: str) -> Iterator[checks.CheckMessage]:
     path = keyring_path(keyring)
     if path is not None and not path.is_file():
         hint = "manage.py certcore_setup makes it. Where it was lost, restore your copy: what is sealed needs it."
-        # No error: `migrate` has to run before there is one.
+        # A warning, not an error: `migrate` must be able to run before the keyring exists.
         yield checks.Warning(f"There is no keyring {str(path)!r} (CERTCORE['KEYRING']).", hint=hint, id="certcore.W006")
 
 
 def _of_databases(options: SslSettings) -> Iterator[checks.CheckMessage]:
-    """A SQLite file that Django writes, too: one writer at a time, for the whole file."""
+    """Check a SQLite file that certcore and Django share: SQLite allows one writer at a time for the whole file."""
     if options.core is not None or not options.database.startswith("sqlite:///"):
         return
     own = Path(options.database.removeprefix("sqlite:///").partition("?")[0]).absolute()

@@ -15,7 +15,7 @@ from certcore.model.permissions import Role
 
 __all__ = ["DEFAULT_ROLES", "SslSettings", "faults_of", "imported", "read_settings"]
 
-#: The groups and permissions of each role; permissions of Django have a dot: ``shop.manage_ssl``.
+#: The groups and permissions that give each role. A name with a dot is a permission of Django: ``shop.manage_ssl``.
 DEFAULT_ROLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "viewer": ("SSL viewers",),
@@ -33,30 +33,31 @@ class SslSettings:
 
     #: The URL of certcore's database, as in `CertCore.open`.
     database: str = field(default="", repr=False)
-    #: Where the sealing keys are: a path, or what `CertCore.open` takes.
+    #: Where the sealing keys are: the path of a file, or any other value that `CertCore.open` takes for a keyring.
     keyring: str = ""
-    #: A function that returns the `CertCore` of the process, or its dotted path, for panels that open it themselves;
-    #: it is called once per process. Then ``database``, ``keyring``, ``plugins`` and ``policy`` are not used for it.
+    #: A function that returns the `CertCore` of the process, or the dotted path of the function, for panels that open
+    #: `CertCore` themselves. It is called once per process. The arguments of `CertCore.open` in this class, and
+    #: ``roles_policy``, are then not used.
     core: Callable[[], Any] | str | None = None
-    #: Plugins, or their dotted paths, besides the installed ones. A class is called without arguments.
+    #: Plugins, or their dotted paths, in addition to the installed ones. A class is called without arguments.
     plugins: Sequence[Any] = ()
-    #: Whether to load the plugins that are installed under the entry-point group ``certcore``.
+    #: Whether to load the plugins that installed packages register in the entry-point group ``certcore``.
     installed_plugins: bool = True
-    #: Whether ``roles`` are the access policy. Without them, a plugin of yours has to be: see ``certcore_authorize``.
+    #: Whether ``roles`` decide who may do what. If not, a plugin of yours has to implement ``certcore_authorize``.
     roles_policy: bool = True
-    #: Roles (``viewer``, ``operator``, ``administrator``) with the groups and permissions of Django that give them.
+    #: For each role (``viewer``, ``operator``, ``administrator``), the groups and permissions of Django that give it.
     roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES
-    #: The function that names the tenant of a request, or its dotted path: it takes the request and returns the owner,
-    #: or None for a user who sees what the policy allows.
+    #: The function that names the tenant of a request, or the dotted path of the function. It takes the request and
+    #: returns the owner, or None for a user who is no tenant and sees all certificates that the policy allows.
     owner: Callable[[Any], str | None] | str = "certcore.contrib.django.owner_by_role"
     #: Whether `CertCore.open` creates and migrates its tables.
     migrate: bool = True
     #: Connections to the database that each process keeps, and how many more it may open.
     pool_size: int = 10
     max_overflow: int = 50
-    #: How many certificates a page of the list has.
+    #: How many certificates the list shows per page.
     page_size: int = 50
-    #: Seconds between two looks for news of an open page.
+    #: Seconds after which an open page asks for changes again.
     refresh_seconds: int = 10
 
 
@@ -70,10 +71,10 @@ _BOUNDS: Final = {
 
 
 def read_settings() -> SslSettings:
-    """The setting ``CERTCORE`` of this project.
+    """Read the setting ``CERTCORE`` of this project.
 
     Raises:
-        ImproperlyConfigured: It is missing or wrong; the error names all faults.
+        ImproperlyConfigured: The setting is missing or wrong; the error names all faults.
     """
     raw = getattr(settings, "CERTCORE", None)
     faults = faults_of(raw)
@@ -83,10 +84,10 @@ def read_settings() -> SslSettings:
 
 
 def faults_of(raw: object) -> list[str]:
-    """The faults of a value of the setting ``CERTCORE``, as sentences; empty when it can be used.
+    """Return the faults of a value of the setting ``CERTCORE`` as sentences; empty if there are none.
 
     Args:
-        raw: The value; None where the project has none.
+        raw: The value; None if the project does not set it.
     """
     if raw is None:
         return ["The setting CERTCORE is missing: a dictionary with at least DATABASE and KEYRING."]
@@ -134,10 +135,14 @@ def _faults_of_roles(roles: object) -> list[str]:
 
 
 def imported(setting: str, value: Any) -> Any:
-    """The object that a setting names by a dotted path; a value that is not a text is returned unchanged.
+    """Import the object that a setting names by a dotted path; a value that is no string is returned unchanged.
+
+    Args:
+        setting: The key in ``CERTCORE``, for the error.
+        value: The value of the setting.
 
     Raises:
-        ImproperlyConfigured: There is no such object.
+        ImproperlyConfigured: The object cannot be imported.
     """
     if not isinstance(value, str):
         return value

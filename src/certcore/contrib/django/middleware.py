@@ -1,4 +1,4 @@
-"""Show errors of certcore as pages, and add headers to the answers of the SSL section."""
+"""Show errors of certcore as pages, and add headers to the responses of the SSL section."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SECTION: Final = "certcore"
 
 
 class SslMiddleware:
-    """Put it after Django's AuthenticationMiddleware. See `certcore.contrib.django`.
+    """The middleware of the SSL section; put it after Django's AuthenticationMiddleware in MIDDLEWARE.
 
-    - A `CertCoreError` that a view raises becomes a page, or JSON for those who ask for it, with its HTTP status.
-    - The pages of the section ask for a sign-in, and have a strict Content-Security-Policy.
+    - A `CertCoreError` of a view becomes a page, or JSON if the client prefers it, with the error's HTTP status.
+    - The pages of the section require a sign-in, and have a strict Content-Security-Policy.
     - Roles and tenants of actors are cached until the end of the request.
     """
 
@@ -52,17 +52,17 @@ class SslMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> HttpResponse | None:
-        """Redirect visitors without a session to LOGIN_URL."""
+        """Redirect visitors of the section who are not signed in to LOGIN_URL."""
         user = getattr(request, "user", None)
         if not _is_section(request) or (user is not None and user.is_authenticated):
             return None
-        if is_fragment(request):  # the page around it is loaded anew, and asks for the sign-in
+        if is_fragment(request):  # htmx reloads the whole page, which redirects to the sign-in
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         response: HttpResponse = redirect_to_login(_after_sign_in(request))
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The answer to an error of certcore, or to an unknown address of the section; None leaves others to Django."""
+        """Answer an error of certcore, or a 404 of the section. For other errors return None: Django handles them."""
         if isinstance(error, Http404) and _is_section(request) and not _wants_json(request):
             return _error_page(request, None, 404)
         if not isinstance(error, CertCoreError):
@@ -80,7 +80,7 @@ def _error_page(request: HttpRequest, error: CertCoreError | None, status: int) 
             title = _("Not allowed")
         case 404:
             title = _("Not found")
-        case _ if status >= 500:  # noqa: PLR2004 - the first status of a server's failure
+        case _ if status >= 500:  # noqa: PLR2004 - the first status of server errors
             title = _("Not possible at the moment")
         case _:
             title = _("That did not work")
@@ -96,13 +96,16 @@ def _is_section(request: HttpRequest) -> bool:
 
 
 def _after_sign_in(request: HttpRequest) -> str:
-    """The page that a visitor requested: after a post, the page with the form, as many addresses answer posts only."""
+    """Return the page to show after the sign-in: the requested one, or for a POST the page that has its form.
+
+    Many URLs accept only POST, so a redirect to them would fail.
+    """
     if request.method in ("GET", "HEAD"):
         return str(request.get_full_path())
     page = request.headers.get("Referer", "")
     is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     path = urlsplit(page)._replace(scheme="", netloc="", fragment="").geturl() if is_ours else ""
-    # The rest is checked again: of `http://panel//elsewhere/` it is an address of another host.
+    # Check the path, too: `http://panel//elsewhere/` has the path `//elsewhere/`, which leads to another host.
     is_path = path.startswith("/") and url_has_allowed_host_and_scheme(path, None)
     return path if is_path else str(reverse("certcore:dashboard"))
 
@@ -112,16 +115,16 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def _translator() -> Any:
-    from certcore.contrib.django.access import config  # noqa: PLC0415 - it imports this module's callers
+    from certcore.contrib.django.access import config  # noqa: PLC0415 - only errors need it
 
     try:
         return config().translator(get_language() or "en")
-    except CertCoreError:  # the store itself fails
+    except CertCoreError:  # the database or the keyring cannot be opened
         return None
 
 
 def _content_security_policy() -> str:
-    """Everything from this host alone, and static files from where STATIC_URL says."""
+    """Return a policy that allows this host only, and for static files also the host of STATIC_URL."""
     address = urlsplit(settings.STATIC_URL or "")
     static = f" {address.scheme or 'https'}://{address.netloc}" if address.netloc else ""
     return (

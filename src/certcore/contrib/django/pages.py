@@ -1,4 +1,4 @@
-"""Render pages, with the context of every page of the section."""
+"""Render the pages of the section with the context that all of them need."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from certcore.hints import Message
 
 __all__ = ["REPAIRABLE", "is_fragment", "render_page", "whole_number"]
 
-#: HTTP statuses of errors that are shown on the page that was posted, where the user can put right what is wrong.
+#: HTTP statuses of errors that the user can correct: the page shows its form again with the error.
 REPAIRABLE: Final = (409, 422)
 
 
 def render_page(
     request: HttpRequest, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
 ) -> HttpResponse:
-    """A page, or a part of one.
+    """Render a page, or a part of a page.
 
-    Besides the given values, templates have ``ssl``, the `SslAccess` of the request (None where nobody is signed in),
-    and the ``messages`` of django.contrib.messages.
+    In addition to the given values, templates have ``ssl``, the `SslAccess` of the request, and the ``messages`` of
+    django.contrib.messages. ``ssl`` is None if nobody is signed in or certcore cannot be opened.
 
     Args:
         request: The request.
@@ -33,16 +33,16 @@ def render_page(
         values: The context.
         status: The HTTP status.
     """
-    from certcore.contrib.django.access import ssl_for  # noqa: PLC0415 - access needs the apps, this is for all
+    from certcore.contrib.django.access import ssl_for  # noqa: PLC0415 - only requests need it
 
     try:
         access = ssl_for(request)
-    except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # the page of an error has to be shown nevertheless
+    except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # an error page needs no access
         access = None
     context = {
         "ssl": access,
         "messages": get_messages(request),
-        #: Which link of the navigation is the present one.
+        #: The current link of the navigation.
         "section": "certificates" if template.startswith("certcore/certificate") else "",
         **(values or {}),
     }
@@ -51,7 +51,7 @@ def render_page(
 
 
 def is_fragment(request: HttpRequest) -> bool:
-    """Whether htmx asks for a part of a page."""
+    """Whether htmx sent the request, for a part of a page."""
     return bool(request.headers.get("HX-Request") == "true")
 
 
@@ -59,11 +59,11 @@ def whole_number(name: str, value: str) -> int:
     """Read a number that a user typed.
 
     Args:
-        name: Its name in the form or the address.
+        name: The name of the field in the form or in the URL's query.
         value: The text.
 
     Raises:
-        InvalidInputError: It is not a number, or has thousands of digits.
+        InvalidInputError: The text is not a whole number, or has thousands of digits.
     """
     try:
         return int(value)

@@ -1,4 +1,4 @@
-"""The roles of certcore's built-in policy, by groups and permissions of Django."""
+"""Groups and permissions of Django as roles of certcore's built-in policy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["group_names", "make_groups", "policy", "role_of"]
 
 
 def policy() -> RolePolicy:
-    """The policy plugin: roles by ``CERTCORE["ROLES"]``, and access of the request's tenant to its own certificates.
+    """Return the policy plugin: roles as in ``CERTCORE["ROLES"]``, and the request's tenant owns its certificates.
 
-    The actor ``system``, under which the panel itself makes calls, may do everything. Outside of a request an actor has
-    the role of the user with this name, and owns nothing.
+    The actor ``system``, as which the panel itself makes calls, may do everything. Outside of a request, an actor has
+    the role of the Django user with the same name, and is no tenant.
     """
     return RolePolicy(roles=_role_of_actor, owners=_owners_of_actor)
 
 
 def role_of(user: Any) -> Role | None:
-    """The highest role that a user has; None without one. An active superuser is an administrator.
+    """Return the highest role of a user; None if the user has no role. An active superuser is an administrator.
 
     Args:
-        user: A user of Django, or an anonymous one.
+        user: A user of Django; an anonymous user has no role.
     """
     if not user.is_active or not user.is_authenticated:
         return None
@@ -49,28 +49,28 @@ def role_of(user: Any) -> Role | None:
 
 
 def group_names() -> Iterator[str]:
-    """The groups that give a role."""
+    """Return the names of the groups that give a role."""
     for holders in _holders().values():
         yield from (holder for holder in holders if not _is_permission(holder))
 
 
 def make_groups(using: str = "default") -> list[str]:
-    """Create the groups that give a role and are not there yet.
+    """Create the groups that give a role, if they do not exist yet.
 
     Args:
-        using: The database of Django's users.
+        using: The alias of the database with Django's users.
 
     Returns:
-        The names of those that were created.
+        The names of the created groups.
     """
-    from django.contrib.auth.models import Group  # noqa: PLC0415 - models are there only after the apps
+    from django.contrib.auth.models import Group  # noqa: PLC0415 - the apps must be loaded first
 
     return [name for name in group_names() if Group.objects.using(using).get_or_create(name=name)[1]]
 
 
 def _holders() -> Mapping[str, Sequence[str]]:
-    """``CERTCORE["ROLES"]``."""
-    from certcore.contrib.django.access import config  # noqa: PLC0415 - it imports this module
+    """Return ``CERTCORE["ROLES"]``."""
+    from certcore.contrib.django.access import config  # noqa: PLC0415 - `access` imports this module
 
     return config().settings().roles
 

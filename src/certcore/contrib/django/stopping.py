@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a command after its current work."""
+"""Let SIGTERM and Ctrl-C end a command after its current work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def until_stopped() -> Iterator[threading.Event]:
-    """An event that a signal to this process sets; for the main thread."""
+    """Provide an event that SIGTERM or SIGINT sets. Call this in the main thread."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The addresses of the section: ``path("ssl/", include("certcore.contrib.django.urls"))``."""
+"""The URLs of the section: ``path("ssl/", include("certcore.contrib.django.urls"))``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app_name = "certcore"
 
 
 def _outside_transactions(patterns: list[URLPattern]) -> list[URLPattern]:
-    """The views run without ATOMIC_REQUESTS: a call of certcore is a transaction of its own, on another connection."""
+    """Exempt the views from ATOMIC_REQUESTS: certcore uses its own connection, and each call its own transaction."""
     for pattern in patterns:
         for alias in settings.DATABASES:
             pattern.callback = transaction.non_atomic_requests(using=alias)(pattern.callback)
