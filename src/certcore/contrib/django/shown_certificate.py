@@ -1,4 +1,4 @@
-"""The left column of a certificate's page as templates draw it: fields to fill in, values to read, PEM blocks."""
+"""The left column of a certificate's page for templates: input fields, read-only values, and PEM blocks."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from certcore.model.problem import Problem
 
 __all__ = ["LeftColumn", "PemBlock", "ShownCard", "ShownRow", "left_column"]
 
-#: Read-only fields with a value that people copy.
+#: Read-only fields that have a button for copying their value.
 _COPIED: Final = frozenset(
     {"serial_decimal", "serial_hex", "fingerprint_md5", "fingerprint_sha1", "fingerprint_sha256"}
 )
-#: Fields that are blocks of their own.
+#: Fields that are shown as PEM blocks.
 _PEMS: Final = ("leaf_pem", "chain_pem", "csr_pem")
 _ELSEWHERE: Final = frozenset({*_PEMS, "private_key", "csr"})
 
 
 @frozen(kw_only=True)
 class ShownRow:
-    """A label and a value to read."""
+    """A label with a read-only value."""
 
     name: str
     label: str
-    #: The value as text; several lines are entries of a list. Empty where there is a moment instead.
+    #: The value as text, with one line for each entry of a list; empty if `moment` is set.
     value: str = ""
     moment: datetime | None = None
-    #: Whether it has a button that copies it.
+    #: Whether the row has a button for copying the value.
     is_copied: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The entries of a list; a single one for other values."""
+        """The lines of the value."""
         return tuple(self.value.splitlines())
 
 
 @frozen(kw_only=True)
 class ShownCard(ShownGroup):
-    """A block of the left column."""
+    """A block of the left column: read-only rows and input fields."""
 
     name: str
     rows: tuple[ShownRow, ...]
@@ -63,11 +63,11 @@ class ShownCard(ShownGroup):
 class PemBlock:
     """A PEM text to copy and to download."""
 
-    #: The part of the address of its download: ``leaf``, ``chain`` or ``csr``.
+    #: The name in the URL of the download: ``leaf``, ``chain`` or ``csr``.
     name: str
     title: str
     pem: str
-    #: When it was made; None where the block says so itself.
+    #: When the CSR was made; None for certificates.
     at: datetime | None = None
 
 
@@ -76,33 +76,33 @@ class LeftColumn:
     """The left column, the same for all CA modules."""
 
     cards: tuple[ShownCard, ...]
-    #: Fields whose change takes a new leaf.
+    #: Fields whose change needs a new leaf.
     reissue: tuple[ShownField, ...]
     pems: tuple[PemBlock, ...]
-    #: Why fields cannot be changed now; empty where all can.
+    #: Why the domain cannot be changed now; empty if it can.
     locked: str
-    #: ``sealed`` or ``not here``; empty before there is a key.
+    #: ``sealed``, or ``not here`` if the store has no key; empty before the first issuance.
     private_key: str
 
     @property
     def has_inputs(self) -> bool:
-        """Whether there is anything to save."""
+        """Whether the form has any input field."""
         return bool(self.reissue) or any(card.fields or card.advanced for card in self.cards)
 
     @property
     def is_reissue_unfolded(self) -> bool:
-        """Whether a value that takes a new leaf was refused."""
+        """Whether to unfold the fields that need a new leaf, as one of their values was refused."""
         return any(each.errors for each in self.reissue)
 
 
 def left_column(view: CertificateView, form: InputForm, texts: Texts, errors: Iterable[ShownError] = ()) -> LeftColumn:
-    """The left column of a certificate's page.
+    """Return the left column of a certificate's page.
 
     Args:
         view: The certificate.
-        form: Its form, with the values that were posted where some of them were refused.
-        texts: Gives the texts in the reader's language.
-        errors: Why values were refused.
+        form: The form of the certificate, with the posted values if some of them were refused.
+        texts: Translates to the reader's language.
+        errors: The errors of refused values.
     """
     refused = tuple(errors)
     shown = {each.field.name: each for each in view.fields}
@@ -149,7 +149,7 @@ def left_column(view: CertificateView, form: InputForm, texts: Texts, errors: It
 
 
 def _locked(form: InputForm, view: CertificateView, texts: Texts) -> str:
-    """Why the names cannot be changed now, as a sentence."""
+    """Return why the domain cannot be changed now; empty if it can."""
     field = form["domain"]
     if field.locked is None:
         return ""
@@ -157,7 +157,7 @@ def _locked(form: InputForm, view: CertificateView, texts: Texts) -> str:
 
 
 def _input_row(field: InputField, texts: Texts) -> ShownRow:
-    """A field that cannot be changed in place, with its value."""
+    """Return the row of an input field that is shown read-only."""
     label = texts(field.label)
     if field.name in _ELSEWHERE:
         return ShownRow(name=field.name, label=label)
@@ -175,7 +175,7 @@ def _input_row(field: InputField, texts: Texts) -> ShownRow:
 
 
 def _value_row(name: str, title: Message, value: Any, texts: Texts) -> ShownRow:
-    """A read-only value."""
+    """Return the row of a read-only value."""
     label = texts(title)
     if isinstance(value, datetime):
         return ShownRow(name=name, label=label, moment=value)

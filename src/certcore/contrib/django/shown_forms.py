@@ -1,4 +1,4 @@
-"""Fields of forms and their errors as templates draw them: texts in the reader's language, values ready to print."""
+"""Fields of forms and their errors for templates: texts in the reader's language, values as strings."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = [
     "shown_groups",
 ]
 
-#: Gives the text of a message in the reader's language: a `certcore.hints.Translator`.
+#: Translates a message to the reader's language, as a `certcore.hints.Translator` does.
 Texts = Callable[[Message | str], str]
-#: How many lines a list has at least.
+#: The least number of lines of a text area, and that of a text area for PEM.
 _LEAST_ROWS = 3
 _PEM_ROWS = 8
 
@@ -35,9 +35,9 @@ _PEM_ROWS = 8
 class ShownError:
     """Why a value was refused."""
 
-    #: The name of the field.
+    #: The name of the field; empty if the error belongs to no field.
     field: str
-    #: The ID of its input; empty where the page has no such field.
+    #: The ID of the field's input; empty if the page does not have the field.
     anchor: str
     label: str
     text: str
@@ -54,12 +54,12 @@ class ShownChoice:
 
 @frozen(kw_only=True)
 class ShownField:
-    """One field, as ``_field.html`` draws it."""
+    """A field, as ``_field.html`` needs it."""
 
     name: str
-    #: The ID of its input.
+    #: The ID of the HTML input.
     id: str
-    #: A `certcore.hints.FieldKind` as text.
+    #: The value of a `certcore.hints.FieldKind`.
     kind: str
     label: str
     help: str = ""
@@ -67,61 +67,61 @@ class ShownField:
     placeholder: str = ""
     #: The value as text; empty for a secret.
     value: str = ""
-    #: Whether a box is checked.
+    #: Whether a checkbox is checked.
     is_checked: bool = False
     choices: tuple[ShownChoice, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
     longest: int | None = None
-    #: How many lines its input has.
+    #: How many lines the text area has.
     rows: int = _LEAST_ROWS
     is_required: bool = False
     is_advanced: bool = False
-    #: For a secret: whether a value is stored, and the name of the box that removes it.
+    #: For a secret: whether a value is stored, and the name of the checkbox that removes it.
     is_set: bool = False
     remove_name: str = ""
-    #: Whether a secret has several lines.
+    #: Whether the input is a text area.
     is_multiline: bool = False
-    #: Why its value was refused.
+    #: Why the value was refused.
     errors: tuple[str, ...] = ()
-    #: A file that may be given instead of the text: the name of its input; empty for none.
+    #: The name of the input for a file that may be uploaded instead of the text; empty if there is none.
     file_name: str = ""
 
     @property
     def described_by(self) -> str:
-        """The IDs of what explains it, for ``aria-describedby``."""
+        """The IDs of the help and the errors, for ``aria-describedby``."""
         return " ".join([*([f"{self.id}-help"] if self.help else []), f"{self.id}-errors"])
 
 
 @frozen(kw_only=True)
 class ShownGroup:
-    """A block of fields with its heading."""
+    """A group of fields with a heading."""
 
     title: str
     fields: tuple[ShownField, ...]
-    #: Those that most people leave as they are: they are folded away.
+    #: Fields that most users leave unchanged; the page folds them.
     advanced: tuple[ShownField, ...]
 
     @property
     def is_unfolded(self) -> bool:
-        """Whether a value among the folded fields was refused, so that they have to be seen."""
+        """Whether to unfold the advanced fields, as a value of one of them was refused."""
         return any(each.errors for each in self.advanced)
 
 
 def anchor_of(name: str) -> str:
-    """The ID of the input of a field."""
+    """Return the ID of the HTML input of a field."""
     return f"field-{name}"
 
 
 def shown_errors(
     errors: Iterable[CertCoreError], fields: Iterable[FormField | ShownField], texts: Texts
 ) -> tuple[ShownError, ...]:
-    """The refused values of a form, each with the label of its field; an error that is about no field has none.
+    """Return the errors of a form, each with the label of its field; an error that belongs to no field has no label.
 
     Args:
-        errors: What a call raised. One that has several is taken apart.
+        errors: Errors that calls raised. An error about several fields is split.
         fields: The fields of the page.
-        texts: Gives the texts in the reader's language.
+        texts: Translates to the reader's language.
     """
     labels = {each.name: texts(each.label) for each in fields}
     return tuple(shown for error in errors for shown in _taken_apart(error, labels, texts))
@@ -137,7 +137,7 @@ def _taken_apart(error: CertCoreError, labels: Mapping[str, str], texts: Texts) 
             refused = [("", error.text, error.advice_text)]
     for name, reason, advice in refused:
         is_here = name in labels
-        # The label is beside it; the sentence of a key that does not fit begins with the field's name.
+        # The text of a `KeyMismatchError` begins with the field's name, which the page shows as the label.
         text = f"{texts(reason)} {texts(advice)}".strip().removeprefix(f"{name}: ")
         anchor = anchor_of(name) if is_here else ""
         yield ShownError(field=name, anchor=anchor, label=labels.get(name, name), text=text)
@@ -150,25 +150,25 @@ def shown_fields(
     errors: Iterable[ShownError] = (),
     values: Mapping[str, Any] | None = None,
 ) -> tuple[ShownField, ...]:
-    """The fields of a form as templates draw them.
+    """Return the fields of a form as templates need them.
 
     Args:
-        fields: Those of an `certcore.hints.InputForm`, which have values; or those of an action.
-        texts: Gives the texts in the reader's language.
-        errors: Why values were refused.
-        values: What was posted, for fields that have no values of their own.
+        fields: The fields of an `certcore.hints.InputForm`, which have values, or those of an action.
+        texts: Translates to the reader's language.
+        errors: The errors of refused values.
+        values: The posted values, for fields that are not those of an `certcore.hints.InputForm`.
     """
     refused = tuple(errors)
     return tuple(shown_field(each, texts, errors=refused, values=values) for each in fields)
 
 
 def shown_groups(form: InputForm, texts: Texts, errors: Iterable[ShownError] = ()) -> tuple[ShownGroup, ...]:
-    """The fields of a certificate's form that can be filled in now, by their blocks.
+    """Return the fields of a certificate's form that the user can fill in now, in groups.
 
     Args:
         form: The form of a certificate.
-        texts: Gives the texts in the reader's language.
-        errors: Why values were refused.
+        texts: Translates to the reader's language.
+        errors: The errors of refused values.
     """
     refused = tuple(errors)
     groups = []
@@ -186,7 +186,7 @@ def shown_groups(form: InputForm, texts: Texts, errors: Iterable[ShownError] = (
 
 
 def can_be_filled_in(field: InputField) -> bool:
-    """Whether a field can be filled in now; a field without choices cannot."""
+    """Whether the user can fill in a field now: it is not locked, and ``fallbacks`` have a CA profile to choose."""
     is_choice_of_none = field.name == "fallbacks" and not field.choices
     return field.edit_method is not None and not is_choice_of_none
 
@@ -198,7 +198,7 @@ def shown_field(
     errors: Iterable[ShownError] = (),
     values: Mapping[str, Any] | None = None,
 ) -> ShownField:
-    """A field as templates draw it; the arguments are those of `shown_fields`."""
+    """Return a field as templates need it; the arguments are those of `shown_fields`."""
     value = field.value if isinstance(field, InputField) else _value_of(field, values)
     is_secret = field.kind is FieldKind.SECRET
     is_multiline = field.multiline or field.kind in (FieldKind.MULTILINE, FieldKind.LINES)
@@ -227,7 +227,7 @@ def shown_field(
 
 
 def _shown_choices(field: FormField, value: str, texts: Texts) -> tuple[ShownChoice, ...]:
-    """The choices of a field; those of a list are in the order of its entries, the others after them."""
+    """Return the choices of a field: first the chosen ones in the order of the value, then the others."""
     entries = value.splitlines() if field.kind is FieldKind.LINES else [value]
     order = {entry: index for index, entry in enumerate(entries)}
     choices = sorted(field.choices, key=lambda choice: order.get(choice.value, len(order)))
@@ -237,7 +237,7 @@ def _shown_choices(field: FormField, value: str, texts: Texts) -> tuple[ShownCho
 
 
 def _value_of(field: FormField, values: Mapping[str, Any] | None) -> str:
-    """The value that was posted, else the default."""
+    """Return the posted value of a field; its default if there are no posted values."""
     if values is not None:
         posted = values.get(field.name)
         if field.kind is FieldKind.BOOLEAN:

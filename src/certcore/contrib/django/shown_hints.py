@@ -1,6 +1,6 @@
-"""Hints as templates draw them: one template per kind, texts in the reader's language.
+"""Hints for templates: one template per kind, texts in the reader's language.
 
-The kinds are those of `certcore.hints`, so that what any CA module returns is drawn without a change here.
+Every CA module uses the kinds of `certcore.hints`, so a new CA module needs no change here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from certcore.hints import (
 
 __all__ = ["ShownFinding", "ShownHint", "digest_of", "pace_of", "shown_finding", "shown_hints"]
 
-#: The names of the colours in the style sheet.
+#: The CSS classes of levels and states.
 _TONES = {Level.INFO: "info", Level.SUCCESS: "ok", Level.WARNING: "warn", Level.ERROR: "bad"}
 _RECORD_TONES = {
     RecordState.UNKNOWN: "mute",
@@ -45,7 +45,7 @@ _RECORD_TONES = {
     RecordState.UNREACHABLE: "warn",
 }
 _STEP_CLASSES = {StepState.DONE: "done", StepState.CURRENT: "now", StepState.FAILED: "failed", StepState.WAITING: ""}
-#: The least and the longest time between two looks of a page, in seconds, whatever a module wishes.
+#: The shortest and the longest interval between two refreshes that a `Refresh` hint can set, in seconds.
 _LEAST_PACE = 2
 _LONGEST_PACE = 3600
 
@@ -60,7 +60,7 @@ class ShownFact:
 
 @frozen(kw_only=True)
 class ShownFinding:
-    """A finding about a record."""
+    """A finding about a DNS record, or of the test of a CA profile."""
 
     tone: str
     severity: str
@@ -103,17 +103,17 @@ class ShownStep:
 
 @frozen(kw_only=True)
 class ShownHint:
-    """One hint; which members have a value depends on its kind."""
+    """A hint. Its kind decides which attributes have a value."""
 
-    #: As in `certcore.hints.hint_to_json`: ``notice``, ``facts``, ``dns_records``, ``steps``, ``form``, ``action`` or
-    #: ``link``.
+    #: The kind as in `certcore.hints.hint_to_json`: ``notice``, ``facts``, ``dns_records``, ``steps``, ``form``,
+    #: ``action`` or ``link``.
     kind: str
     text: str = ""
     help: str = ""
     tone: str = ""
-    #: The name of an action.
+    #: For an action: its name.
     name: str = ""
-    #: Whether an action has a page of its own, which asks for values or for a confirmation.
+    #: For an action: whether it has its own page, which asks for values or for a confirmation.
     asks: bool = False
     is_primary: bool = False
     url: str = ""
@@ -123,20 +123,20 @@ class ShownHint:
 
     @property
     def template(self) -> str:
-        """The template that draws it."""
+        """The name of the template for this kind of hint."""
         return f"certcore/_hint_{self.kind}.html"
 
 
 def shown_hints(
     hints: Iterable[Hint], texts: Texts, *, primary: str = "", confirmed: Iterable[str] = ()
 ) -> tuple[ShownHint, ...]:
-    """Hints as templates draw them, without `Refresh`; for that see `pace_of`.
+    """Return hints as templates need them. `Refresh` hints are left out: see `pace_of`.
 
     Args:
         hints: The hints of a certificate or a CA profile.
-        texts: Gives the texts in the reader's language.
-        primary: The name of the action that most people want to take now.
-        confirmed: The names of actions that are confirmed on a page of their own, whatever the hint says.
+        texts: Translates to the reader's language.
+        primary: The name of the action whose button is emphasized.
+        confirmed: The names of actions that have their own page even if the hint asks for nothing.
     """
     shown: list[ShownHint] = []
     count, with_page = 0, frozenset(confirmed)
@@ -175,18 +175,18 @@ def shown_hints(
 
 
 def pace_of(hints: Iterable[Hint], usual: int) -> int:
-    """After how many seconds a page looks again: as its hints wish, not more often than every two seconds.
+    """Return the seconds until a page refreshes: the shortest of its `Refresh` hints, within 2 seconds and one hour.
 
     Args:
         hints: The hints of the page.
-        usual: The seconds where they do not say.
+        usual: The seconds if there is no `Refresh` hint.
     """
     wishes = [hint.after for hint in hints if isinstance(hint, Refresh)]
     return round(max(_LEAST_PACE, min([*wishes, _LONGEST_PACE]))) if wishes else usual
 
 
 def digest_of(hints: Sequence[Hint], *others: str) -> str:
-    """A digest of a page's content.
+    """Return a digest of a page's content, to see whether it has changed.
 
     Args:
         hints: The hints of the page.
@@ -216,11 +216,11 @@ def _record(row: DnsRecord, texts: Texts, number: int) -> ShownRecord:
 
 
 def shown_finding(finding: Finding, texts: Texts) -> ShownFinding:
-    """A finding as templates draw it.
+    """Return a finding as templates need it.
 
     Args:
-        finding: Of a record, or of the test of a CA profile.
-        texts: Gives the texts in the reader's language.
+        finding: A finding about a DNS record, or of the test of a CA profile.
+        texts: Translates to the reader's language.
     """
     tones = {"error": "bad", "warning": "warn", "info": "info"}
     return ShownFinding(

@@ -1,4 +1,4 @@
-"""The timeline of a certificate as templates draw it."""
+"""The timeline of a certificate for templates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from certcore.hints import label_of
 
 __all__ = ["ShownEvent", "field_labels", "shown_timeline"]
 
-#: The longest value of a changed field that is shown, in characters.
+#: How many characters of a changed field's value are shown.
 _LONGEST: Final = 120
-#: How many changed fields are shown.
+#: How many changed fields an event shows.
 _MOST_CHANGES: Final = 20
 
 
 @frozen(kw_only=True)
 class ShownEvent:
-    """One entry of the timeline."""
+    """An event of the timeline."""
 
     number: int
     at: datetime
     title: str
-    #: Who did it; empty for certcore itself.
+    #: The actor; empty for certcore itself.
     actor: str
     status: str
     details: tuple[str, ...]
@@ -37,19 +37,19 @@ class ShownEvent:
 
 
 def field_labels(view: CertificateView, texts: Texts) -> Mapping[str, str]:
-    """The labels of a certificate's fields, by name."""
+    """Return the labels of a certificate's fields by their names."""
     return {each.field.name: texts(each.field.title) for each in view.fields}
 
 
 def shown_timeline(
     events: Iterable[Event], texts: Texts, labels: Mapping[str, str] | None = None
 ) -> tuple[ShownEvent, ...]:
-    """The events, newest first.
+    """Return events as templates need them, newest first.
 
     Args:
         events: The events, oldest first.
-        texts: Gives the texts in the reader's language.
-        labels: What fields are called, by their names.
+        texts: Translates to the reader's language.
+        labels: The labels of fields by their names, for changed fields.
     """
     return tuple(reversed([_event(event, texts, labels or {}) for event in events]))
 
@@ -80,7 +80,7 @@ def _details(event: Event, texts: Texts, labels: Mapping[str, str]) -> Iterator[
 
 
 def _changes(changes: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The changed fields with the values before and after; of a group of fields, such as the subject, its fields."""
+    """Yield the name, old value and new value of each changed field; of a mapping, such as the subject, each part."""
     for name, change in changes.items():
         old, new = change["from"], change["to"]
         if isinstance(old, Mapping) and isinstance(new, Mapping):

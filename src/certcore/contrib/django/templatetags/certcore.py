@@ -1,4 +1,4 @@
-"""``{% load certcore %}``: texts of certcore in the reader's language, levels as classes, moments and permissions."""
+"""``{% load certcore %}``: translated texts of certcore, CSS classes of levels, times, and permissions."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ _CLASSES: Final[Mapping[str, str]] = MappingProxyType(
 
 @register.filter
 def text(value: Any) -> str:
-    """A text of certcore in the language of the page.
+    """Translate a text of certcore to the language of the page.
 
-    ``{{ notice.text|text }}``, ``{{ certificate.status|text }}``: a message, a member of an enumeration that has a
-    label, or a plain text, which stays as it is. None is empty. The result is escaped like every other text.
+    Use it for messages, ``{{ notice.text|text }}``, and for members of enumerations, ``{{ certificate.status|text }}``.
+    A member without a label, and any other value, is converted to a string. None gives an empty string. The template
+    escapes the result like every other text.
     """
     if value is None:
         return ""
@@ -61,7 +62,7 @@ def text(value: Any) -> str:
 
 @register.filter
 def level_class(value: Any) -> str:
-    """The class of a badge or a note: ``ok``, ``warn``, ``bad``, ``info``, or ``mute`` for what has no level."""
+    """Return the CSS class of a badge or a note: ``ok``, ``warn``, ``bad``, ``info``; ``mute`` for any other value."""
     match value:
         case RecordState():
             return {"correct": "ok", "unknown": "mute", "not_checked": "mute"}.get(str(value), "bad")
@@ -73,13 +74,13 @@ def level_class(value: Any) -> str:
 
 @register.simple_tag
 def moment(value: datetime | None, form: str = "") -> SafeString | str:
-    """A moment in UTC, as all texts of certcore show it, with the moment itself for programs; None is empty.
+    """Render a ``<time>`` element that shows a time in UTC, as all texts of certcore do; None gives an empty string.
 
-    Its title is the moment in the time zone of the panel and the notation of the language.
+    The ``title`` of the element is the time in the current time zone of Django, in the format of the language.
 
     Args:
-        value: The moment, timezone-aware.
-        form: ``day`` shows the day alone; ``time`` the time alone, with its seconds.
+        value: The time, timezone-aware.
+        form: ``day`` shows only the day, ``time`` only the time of day with seconds; otherwise both are shown.
     """
     if value is None:
         return ""
@@ -96,6 +97,6 @@ def moment(value: datetime | None, form: str = "") -> SafeString | str:
 
 @register.simple_tag(takes_context=True)
 def may(context: Context, permission: str) -> bool:
-    """Whether the user may do something: ``{% may "certificate.create" as can_create %}``."""
+    """Whether the user has a permission: ``{% may "certificate.create" as can_create %}``."""
     access = context.get("ssl")
     return bool(access is not None and access.may(permission))

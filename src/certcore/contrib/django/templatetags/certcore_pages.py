@@ -1,4 +1,4 @@
-"""``{% load certcore_pages %}``: fields, errors and hints as the partials draw them, in the reader's language."""
+"""``{% load certcore_pages %}``: fields, errors and hints for templates, in the reader's language."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ register = template.Library()
 def errors_of_form(
     fields: Iterable[FormField | ShownField] | None, errors: Iterable[CertCoreError] | None = None
 ) -> Sequence[ShownError]:
-    """Why values of a form were refused; links of a summary lead to the fields."""
+    """Return the errors of a form, each with the ID of its field's input, for the links of a summary."""
     return shown_errors(errors or (), fields or (), _texts())
 
 
 @register.simple_tag
 def groups_of_form(form: InputForm, errors: Iterable[CertCoreError] | None = None) -> Sequence[ShownGroup]:
-    """The blocks of a certificate's form that can be filled in now."""
+    """Return the fields of a certificate's form that the user can fill in now, in groups."""
     return shown_groups(form, _texts(), shown_errors(errors or (), form.fields, _texts()))
 
 
@@ -46,7 +46,7 @@ def drawn_field(
     errors: Iterable[CertCoreError] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> ShownField:
-    """A field as ``_field.html`` draws it, with why its value was refused."""
+    """Return a field with its errors, as ``_field.html`` needs it; a `ShownField` is returned unchanged."""
     if isinstance(field, ShownField):
         return field
     posted = values if isinstance(values, Mapping) else None
@@ -57,7 +57,7 @@ def drawn_field(
 def drawn_hints(
     hints: Iterable[Hint], primary: str = "", confirmed: Iterable[str] | None = None
 ) -> Sequence[ShownHint]:
-    """Hints as their templates draw them; see `certcore.contrib.django.shown_hints.shown_hints`."""
+    """Return hints as their templates need them; see `certcore.contrib.django.shown_hints.shown_hints`."""
     return shown_hints(hints, _texts(), primary=primary, confirmed=confirmed or ())
 
 

@@ -1,1 +1,1 @@
-"""The pages, one file per family."""
+"""The views of the section."""

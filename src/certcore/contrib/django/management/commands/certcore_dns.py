@@ -1,4 +1,4 @@
-"""``manage.py certcore_dns``: the DNS server of the tech zones, until SIGTERM."""
+"""``manage.py certcore_dns``: run the DNS server of the tech zones until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from certcore.contrib.django.stopping import until_stopped
 __all__ = ["Command"]
 
 _MAX_PORT: Final = 65535
-#: Seconds between two looks for a signal.
+#: Seconds between two checks whether a signal has arrived.
 _INTERVAL: Final = 1.0
 
 
 class Command(BaseCommand):
-    """Serve the tech zones of all CA profiles. It only reads the database, and needs no keyring."""
+    """Serve the tech zones of all CA profiles. Without ``CERTCORE["CORE"]`` this needs no keyring."""
 
     help = "Serve the tech zones of all CA profiles until SIGTERM or Ctrl-C. New profiles need no restart."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The options of the command."""
+        """Declare the options of the command."""
         parser.add_argument(
             "--listen", default="127.0.0.1:5353", metavar="HOST:PORT", help="Address and port; port 0 takes a free one."
         )
         parser.add_argument("--module", default="", help="The CA module; by default the only one with a DNS server.")
 
     def handle(self, *_: Any, listen: str, module: str, **__: Any) -> None:
-        """Run until a signal comes."""
+        """Run until SIGTERM or SIGINT arrives."""
         address, options = _address(listen), config().settings()
         with until_stopped() as stop:
             if options.core is not None:
@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 
 def _address(text: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``, with an IPv6 address in brackets."""
+    """Parse ``HOST:PORT``; an IPv6 address may be in brackets."""
     host, separator, port = text.strip().rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not separator or not bare or not port.isascii() or not port.isdigit() or int(port) > _MAX_PORT:

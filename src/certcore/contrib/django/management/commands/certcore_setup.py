@@ -1,4 +1,4 @@
-"""``manage.py certcore_setup``: the keyring, the tables and the groups, where they are not there yet."""
+"""``manage.py certcore_setup``: create the keyring, the tables and the groups that do not exist yet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """Prepare a project for the SSL section; harmless when there is nothing to do."""
+    """Prepare a project for the SSL section. The command may be run again at any time."""
 
     help = "Make the keyring, certcore's tables and the groups of the roles, where they are not there yet."
-    #: The checks say that the keyring is missing, which this command makes.
+    #: No checks: they would report that the keyring is missing, which this command creates.
     requires_system_checks: list[str] = []  # noqa: RUF012 - as Django declares it
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Make what is missing, and say what was made."""
+        """Create the missing parts, and print which were created."""
         options = config().settings()
         if options.core is None:
             path = keyring_path(options.keyring)

@@ -1,4 +1,4 @@
-"""``manage.py certcore_worker``: issues and renews, until SIGTERM."""
+"""``manage.py certcore_worker``: issue and renew certificates until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from certcore.contrib.django.stopping import until_stopped
 
 __all__ = ["Command"]
 
-#: Seconds that running steps have to finish.
+#: Seconds that the worker waits for running steps when it stops.
 _DRAIN_TIMEOUT: Final = 60.0
-#: Seconds between two looks after the threads of the worker.
+#: Seconds between two checks of the worker's threads.
 _HEALTH_INTERVAL: Final = 5.0
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     help = "Validate, issue and renew all certificates until SIGTERM or Ctrl-C; running steps are finished."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The options of the command."""
+        """Declare the options of the command."""
         parser.add_argument("--threads", type=int, default=4, help="How many threads take steps.")
         parser.add_argument("--in-flight", type=int, default=8, help="How many certificates are in hand at once.")
         parser.add_argument(
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, threads: int, in_flight: int, once: bool, **__: Any) -> None:
-        """Run until a signal comes."""
+        """Run until SIGTERM or SIGINT arrives; with ``--once``, until each due certificate has had a step."""
         core = get_core()
         if once:
             for certificate_id in core.due(limit=1000):
