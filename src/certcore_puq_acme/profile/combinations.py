@@ -1,4 +1,4 @@
-"""Which settings of a profile fit together."""
+"""Check that the settings of a CA profile fit together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from certcore_puq_acme.techzone.writers.lexicon import provider_options
 __all__ = ["check_profile"]
 
 _API_KEY: Final = re.compile(r"[!-~]{1,200}")
-#: The fields that a way of writing the tech zone needs, and those that only it has besides.
+#: The fields that each way of writing the tech zone requires.
 _ZONE_WRITER_FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         ZoneWriterKind.RFC2136: ("zone_primary", "zone_tsig_name", "zone_tsig_secret"),
@@ -34,7 +34,7 @@ def check_profile(profile: PuqAcmeProfile) -> None:
     """Refuse settings that do not fit together.
 
     Raises:
-        InvalidInputError: With the names of all the fields that are wrong.
+        InvalidInputError: Fields do not fit together; the error names all of them.
     """
     errors = FieldErrors()
     for name, reason, advice in _misfits(profile):

@@ -3,7 +3,7 @@
 A limit is a count within a sliding window: no period of that length, wherever it begins, contains more orders. This is
 stricter than the token buckets of some CAs, so it satisfies those as well.
 
-An order gets a *turn*: the moment at which it may be placed. A *promise* is a turn in the future.
+Each order gets a *turn*: the moment at which it may be placed. A *promise* is a turn in the future.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ __all__ = [
     "used_by_owner",
 ]
 
-#: An order whose turn is further ahead asks again this long before its turn.
+#: If an order's turn is too far ahead for a promise, the order asks again this long before its turn.
 HORIZON: Final = timedelta(hours=1)
 #: How far the clocks of two workers may differ, and how far a clock may be set back. A stamp that is further ahead was
-#: made by a wrong clock, and must not keep a limit full until then.
+#: made by a wrong clock, and is ignored, because otherwise it would count against the limit until then.
 _APART: Final = timedelta(days=1)
-#: A turn may be promised this much further ahead than the horizon. Orders that were placed shortly one after the other
-#: leave the window in the same way: all who ask again before the first of these turns get one, in the order of asking.
+#: A turn may be promised this much further ahead than the horizon. Orders that were placed shortly after each other
+#: also leave the window shortly after each other. So all that ask again before the first of these turns get a promise.
 SLACK: Final = timedelta(minutes=15)
-#: No promise is made for later than this. The 5 minutes are for differences between the clocks of workers.
+#: No promise is further ahead than this. The 5 minutes allow for differences between the clocks of workers.
 _LONGEST_PROMISE: Final = HORIZON + SLACK + timedelta(minutes=5)
 _MAX_COUNT: Final = 1_000_000
 _UNITS: Final = MappingProxyType({"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)})
@@ -72,11 +72,11 @@ class LimitKind(StrEnum):
 
     #: New orders of the account.
     ORDERS = "orders"
-    #: Certificates for names below one registered domain, which is found by the public suffix list.
+    #: Certificates for a registered domain and the names below it, by the public suffix list.
     REGISTERED_DOMAIN = "registered_domain"
     #: Certificates for exactly the same set of names.
     SAME_NAMES = "same_names"
-    #: Authorizations of one name that failed.
+    #: Failed authorizations of one name.
     FAILED_AUTHORIZATIONS = "failed_authorizations"
 
 
@@ -89,7 +89,7 @@ class Limit:
     window: timedelta
     #: Renewals (the same names at the same CA) do not count.
     except_renewals: bool = False
-    #: Renewals that say which leaf they replace (RFC 9773 section 5) do not count.
+    #: Renewals whose order names the leaf that it replaces (RFC 9773 section 5) do not count.
     except_ari: bool = False
 
     @classmethod
@@ -157,7 +157,7 @@ class Limit:
 
         Args:
             renewal: The order is for the same names as the leaf in service, which is from the same CA.
-            ari: The order says which leaf it replaces (RFC 9773 section 5).
+            ari: The order names the leaf that it replaces (RFC 9773 section 5).
         """
         return not (renewal and self.except_renewals) and not (ari and self.except_ari)
 
@@ -188,7 +188,7 @@ def parse_limit(text: str, field: str) -> Limit | NoLimits:
 
 
 def limits_of(entries: Iterable[Limit | NoLimits], preset: Iterable[str]) -> tuple[Limit, ...]:
-    """The limits in force: those of the CA profile, or those of the CA's preset if the profile has none.
+    """The limits in force: those of the CA profile, or those of the CA's preset if the CA profile has none.
 
     Args:
         entries: The lines of the profile.
@@ -201,7 +201,7 @@ def limits_of(entries: Iterable[Limit | NoLimits], preset: Iterable[str]) -> tup
 
 
 def free_at(placed: Sequence[datetime], limit: int, window: timedelta, now: datetime) -> datetime:
-    """The first moment from now on at which another order fits.
+    """The first moment, not before ``now``, at which another order can be placed.
 
     Args:
         placed: The moments of other orders, past and promised, in ascending order.
@@ -217,7 +217,7 @@ def _fits(placed: Sequence[datetime], moment: datetime, limit: int, window: time
     """Whether an order at this moment leaves no window with too many orders."""
     place = bisect(placed, moment)
     for first in range(max(0, place - limit), place + 1):
-        # The moments from ``first`` on with the new one among them: one more than may be in a window.
+        # If these orders and the new one are all in a window, the window has one order too many.
         last = first + limit - 1
         if last >= len(placed):
             break
@@ -251,7 +251,7 @@ class Promise:
 
     at: datetime
     owner: str = ""
-    #: The turn is for the renewal of a leaf that expires soon: it is not given to another owner.
+    #: The turn is for the renewal of a leaf that expires soon, so it is not given to another owner.
     near_end: bool = False
     #: When the leaf to renew expires, as a `stamp`; 0 if the order is not a renewal.
     ends: int = 0
@@ -280,8 +280,7 @@ class Lane:
     def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> Lane:
         """Read the stored form, without orders from before the window and without promises that were not used.
 
-        Also left out are promises further ahead than any promise can be, and orders further ahead than clocks differ:
-        they were stored by a wrong clock.
+        Promises and orders that are too far ahead are also left out, because they were stored by a wrong clock.
         """
         placed = map(Placed.read, stored.get("placed", ()))
         promised = {issuance: Promise.read(entry) for issuance, entry in stored.get("promised", {}).items()}
@@ -301,12 +300,12 @@ class Lane:
 
 
 def used_by_owner(lanes: Iterable[Lane]) -> Counter[str]:
-    """How many turns each owner has used within the window or is promised."""
+    """How many orders and promises each owner has within the window."""
     return Counter(turn.owner for lane in lanes for turns in (lane.placed, lane.promised.values()) for turn in turns)
 
 
 def seen_from(moments: Iterable[datetime], now: datetime) -> list[datetime]:
-    """Past moments by the clocks of other workers, ascending; a moment that is ahead of our clock counts as now."""
+    """Moments by the clocks of other workers, ascending. A moment that is ahead of our clock is replaced by ``now``."""
     return sorted(min(moment, now) if moment - now <= _APART else moment for moment in moments)
 
 
@@ -316,7 +315,7 @@ def stamped(stored: int) -> datetime:
 
 
 def stamp(moment: datetime) -> int:
-    """Milliseconds since 1970, rounded up: never earlier than the moment."""
+    """Milliseconds since 1970, rounded up, so that the stamp is never before the moment."""
     return -int(-moment.timestamp() * 1000 // 1)
 
 

@@ -1,4 +1,4 @@
-"""The DNS servers that a profile names: of the tech zone, of copies of it, and to ask."""
+"""The DNS servers in a CA profile: name servers and secondaries of the tech zone, and servers to query."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NameServer:
 
 @frozen
 class ZoneServerName:
-    """A name server of the tech zone: its host name, and its addresses when the name lies inside the zone."""
+    """A name server of the tech zone: its host name, and its addresses if the name is inside the zone."""
 
     host: str
     addresses: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class ZoneServerName:
 
 
 def parse_mailbox(text: str, field: str) -> str:
-    """An e-mail address that the zone's SOA record can hold as a domain name; raises as `parse_name_server`."""
+    """Read an e-mail address that the SOA record can contain as a domain name; raises as `parse_name_server`."""
     local, _, domain = parse_email(text, field=field).rpartition("@")
     if len(local) > _MAX_LABEL:
         raise InvalidInputError(
@@ -67,7 +67,7 @@ def parse_mailbox(text: str, field: str) -> str:
 
 
 def parse_zone(text: str, field: str) -> DnsName:
-    """A zone's name; raises as `parse_name_server`."""
+    """Read a zone's name; raises as `parse_name_server`."""
     name = DnsName.parse(text, field=field)
     if name.is_wildcard:
         raise InvalidInputError(field, Message("puq_acme.zone.wildcard", "a zone is not a wildcard."))
@@ -75,10 +75,10 @@ def parse_zone(text: str, field: str) -> DnsName:
 
 
 def parse_name_server(text: str, field: str) -> NameServer:
-    """An IP address with an optional port, an IPv6 address with a port in brackets.
+    """Read an IP address with an optional port. An IPv6 address with a port is in brackets.
 
     Raises:
-        InvalidInputError: With the name of the field.
+        InvalidInputError: The text is invalid; the error names the field.
     """
     bracketed = re.fullmatch(r"\[(.+)\](?::(\d+))?", text)
     plain = re.fullmatch(r"([0-9.]+)(?::(\d+))?", text)
@@ -103,7 +103,7 @@ def parse_name_server(text: str, field: str) -> NameServer:
 
 
 def parse_secondary(text: str, field: str) -> SecondaryServer:
-    """The address of a secondary, and the name of its key; raises as `parse_name_server`."""
+    """Read the address of a secondary and the name of its key; raises as `parse_name_server`."""
     place, *key = text.split()
     if len(key) > 1:
         raise InvalidInputError(
@@ -121,7 +121,7 @@ def parse_secondary(text: str, field: str) -> SecondaryServer:
 
 
 def parse_zone_server(text: str, field: str) -> ZoneServerName:
-    """A host name and its addresses; raises as `parse_name_server`."""
+    """Read a host name and its addresses; raises as `parse_name_server`."""
     host, *addresses = text.split()
     for address in addresses:
         try:

@@ -16,25 +16,25 @@ __all__ = ["PRESETS", "DirectoryPreset"]
 
 @frozen(kw_only=True)
 class DirectoryPreset:
-    """A public ACME server (RFC 8555 section 7.1.1) that people should not have to look up.
+    """A public ACME server (RFC 8555 section 7.1.1), so that users need not look up its URL.
 
-    The CA's own directory has the last word on external account binding; ``eab_required`` lets a form ask for the
-    binding before anything was fetched.
+    Whether external account binding is required is decided by the CA's directory. With ``eab_required``, a form can ask
+    for the credentials before the directory has been fetched.
     """
 
     #: The preset's name in settings and on the command line.
     name: str
-    #: Its name for people.
+    #: The name that users see.
     title: str
     #: The directory URL.
     url: str
     #: Whether new accounts need external account binding (RFC 8555 section 7.3.4).
     eab_required: bool = False
-    #: Where it gives credentials for external account binding for an e-mail address; empty where it does not.
+    #: The URL that issues credentials for external account binding for an e-mail address; empty if there is none.
     eab_by_email: str = ""
     #: Its published limits, as `certcore_puq_acme.profile.limits.Limit` reads them.
     limits: tuple[str, ...] = ()
-    #: Whether its certificates are for trying things out and are trusted by nobody.
+    #: Whether its certificates are for tests only, and are not trusted by clients.
     staging: bool = False
 
 
@@ -47,7 +47,7 @@ PRESETS: Final[Mapping[str, DirectoryPreset]] = MappingProxyType(
                 name="letsencrypt",
                 title="Let's Encrypt",
                 url="https://acme-v02.api.letsencrypt.org/directory",
-                # As published on its page about rate limits; renewals with ARI are exempt from all of them.
+                # As published by Let's Encrypt. Renewals with ARI are exempt from all of these limits.
                 limits=(
                     "orders 300 per 3h except renewals and ari",
                     "registered_domain 50 per 7d except renewals and ari",

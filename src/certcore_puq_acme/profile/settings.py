@@ -1,4 +1,4 @@
-"""The settings of a PUQ ACME profile: one attrs class that is the form, the validation and the options at once."""
+"""The settings of a PUQ ACME profile: an attrs class that defines the form, the validation and the options."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ __all__ = [
     "ZoneWriterKind",
 ]
 
-#: The value of ``ca`` with which the directory URL counts.
+#: The value of ``ca`` for a CA without a preset; then the directory URL is used.
 CUSTOM: Final = "custom"
-#: The value of ``challenges`` with which each certificate may choose.
+#: The value of ``challenges`` that lets each certificate choose its challenge type.
 _BOTH: Final = "both"
 #: The shortest key for HS256 (RFC 7518 section 3.2), in bytes.
 SHORTEST_HMAC_KEY: Final = 32
@@ -66,7 +66,7 @@ class ChallengeType(StrEnum):
 
     #: A TXT value for each order, through the owner's CNAME (RFC 8555 section 8.4).
     DNS = "dns-01"
-    #: One TXT record that the owner sets and that stays (draft-ietf-acme-dns-persist).
+    #: A permanent TXT record that the owner sets (draft-ietf-acme-dns-persist).
     DNS_PERSIST = "dns-persist-01"
 
 
@@ -404,7 +404,7 @@ class PuqAcmeProfile:
 
     @property
     def eab_by_email(self) -> str:
-        """The URL that issues EAB credentials for an e-mail address; empty without one, or with credentials."""
+        """The URL that issues EAB credentials for an e-mail address; empty if there is none or if some are set."""
         if self.eab_hmac_key:
             return ""
         return self.preset.eab_by_email if self.preset else self.eab_url
@@ -417,17 +417,17 @@ class PuqAcmeProfile:
 
     @property
     def limits_in_force(self) -> tuple[Limit, ...]:
-        """The limits that count: the profile's, else those that the CA publishes."""
+        """The limits in force: those of the profile, or those that the CA publishes if the profile has none."""
         return limits_of(self.limits, self.preset.limits if self.preset else ())
 
     @property
     def challenge_types(self) -> tuple[ChallengeType, ...]:
-        """The ways of validation that are allowed, the usual one first."""
+        """The permitted challenge types, the default first."""
         return tuple(ChallengeType) if self.challenges == _BOTH else (ChallengeType(self.challenges),)
 
     @property
     def written_zone(self) -> DnsName:
-        """The zone that TXT values are written into: the tech zone, or a larger one that it is a part of."""
+        """The zone that TXT values are written to: the tech zone, or a parent zone that contains it."""
         return self.zone_at_server or self.tech_zone
 
     @property
@@ -439,7 +439,7 @@ class PuqAcmeProfile:
     def servers_without_address(self) -> tuple[str, ...]:
         """The hosts of name servers inside the tech zone for which no address is set.
 
-        None where another server has the zone: it has their addresses.
+        Empty if the tech zone is on another DNS server, because that server has the addresses.
         """
         if self.zone_writer != ZoneWriterKind.EMBEDDED:
             return ()
@@ -484,12 +484,12 @@ class PuqAcmeSettings:
     )
 
     def challenge_type(self, profile: PuqAcmeProfile) -> ChallengeType:
-        """How this certificate is validated; what the profile does not allow (any more) falls back to what it does."""
+        """The challenge type of this certificate. If the profile does not permit it, the profile's default is used."""
         allowed = profile.challenge_types
         return ChallengeType(self.challenge) if self.challenge in allowed else allowed[0]
 
 
-#: What calls about a CA profile of this module get.
+#: The context of calls for a CA profile of this module.
 AcmeContext = ModuleContext[PuqAcmeProfile]
-#: One issuance of a CA profile of this module.
+#: An issuance with a CA profile of this module.
 AcmeWork = Work[PuqAcmeProfile, PuqAcmeSettings]

@@ -1,4 +1,4 @@
-"""Types of a profile's fields besides plain values, and their parsers."""
+"""Types of the fields of a CA profile, and parsers for them."""
 
 from __future__ import annotations
 
@@ -36,38 +36,38 @@ _PROVIDER: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
 class ServersAsked(StrEnum):
-    """Which authoritative name servers are asked directly."""
+    """Which authoritative name servers are queried directly."""
 
-    #: Those at public addresses: tenants choose the NS records that are followed.
+    #: Servers at public addresses only, because tenants choose the NS records that are followed.
     PUBLIC = "public"
-    #: Those at private, link-local and loopback addresses, too.
+    #: All servers, including those at private, link-local and loopback addresses.
     ALL = "all"
-    #: None: resolvers alone.
+    #: No authoritative servers; only resolvers are queried.
     NONE = "none"
 
     def allows(self, address: str) -> bool:
-        """Whether a server at this address may be asked."""
+        """Whether a server at this address may be queried."""
         kind = address_kind(address)
         return kind is AddressKind.PUBLIC if self is ServersAsked.PUBLIC else kind is not AddressKind.UNUSABLE
 
 
 class ZoneWriterKind(StrEnum):
-    """Where the tech zone is: what carries the TXT values to the server that serves it."""
+    """How TXT values get to the server of the tech zone."""
 
-    #: `certcore dns serve`, which reads them from the store.
+    #: `certcore dns serve` reads them from the store.
     EMBEDDED = "embedded"
     #: Dynamic updates (RFC 2136) signed with TSIG.
     RFC2136 = "rfc2136"
     #: The HTTP API of the PowerDNS Authoritative Server.
     POWERDNS = "powerdns"
-    #: A hosted DNS service, by dns-lexicon.
+    #: The API of a hosted DNS service, called with dns-lexicon.
     LEXICON = "lexicon"
-    #: A writer that a plugin brings, see `certcore.hookspecs.certcore_zone_writers`.
+    #: The zone writer of a plugin, see `certcore.hookspecs.certcore_zone_writers`.
     PLUGIN = "plugin"
 
     @property
     def label(self) -> Message:
-        """The name for people."""
+        """The name that users see."""
         return _LABELS[self]
 
 
@@ -85,7 +85,7 @@ _LABELS: Final = MappingProxyType(
 
 
 def parse_acme_url(text: str, field: str) -> str:
-    """A URL of a CA: https, or http to this machine."""
+    """Read a URL of a CA: https, or http to this machine."""
     try:
         origin, _ = parse_url(text, allow_http=True)
     except BadUrlError as error:
@@ -105,7 +105,7 @@ def parse_acme_url(text: str, field: str) -> str:
 
 
 def parse_certificate_profile(text: str, field: str) -> str:
-    """The name of a certificate profile."""
+    """Read the name of a certificate profile."""
     if not _PROFILE_NAME.fullmatch(text):
         raise InvalidInputError(
             field,
@@ -118,7 +118,7 @@ def parse_certificate_profile(text: str, field: str) -> str:
 
 
 def parse_roots(text: str, field: str) -> str:
-    """Certificates in PEM."""
+    """Check certificates in PEM."""
     try:
         parse_certificates(text)
     except CertCoreError as error:
@@ -128,7 +128,7 @@ def parse_roots(text: str, field: str) -> str:
 
 
 def parse_key_name(text: str, field: str) -> str:
-    """The name of a TSIG key."""
+    """Read the name of a TSIG key."""
     if not is_record_name(name := text.removesuffix(".").lower()):
         raise InvalidInputError(
             field,
@@ -142,7 +142,7 @@ def parse_key_name(text: str, field: str) -> str:
 
 
 def parse_api_url(text: str, field: str) -> str:
-    """The URL of an API: https, or http to this machine."""
+    """Read the URL of an API: https, or http to this machine."""
     url = parse_acme_url(text, field).rstrip("/")
     if "?" in url:
         raise InvalidInputError(field, Message("puq_acme.url.query", "must not hold a query."))
@@ -150,7 +150,7 @@ def parse_api_url(text: str, field: str) -> str:
 
 
 def parse_writer_name(text: str, field: str) -> str:
-    """The name of a writer that a plugin brings."""
+    """Read the name of a plugin's zone writer."""
     if not SHORT_NAME.fullmatch(text):
         raise InvalidInputError(
             field,
@@ -162,7 +162,7 @@ def parse_writer_name(text: str, field: str) -> str:
 
 
 def parse_provider(text: str, field: str) -> str:
-    """The name of a provider of dns-lexicon; not the one that finds out by questions to the DNS which it is."""
+    """Read the name of a provider of dns-lexicon. ``auto`` is refused, because it finds the provider by DNS queries."""
     if not _PROVIDER.fullmatch(text) or text == "auto":
         reason = "is not the name of a provider: lower-case letters and digits, such as gandi."
         raise InvalidInputError(field, Message("puq_acme.provider.unfit", reason))
@@ -170,7 +170,7 @@ def parse_provider(text: str, field: str) -> str:
 
 
 def base64url_bytes(key: Secret) -> bytes:
-    """The bytes of a key in base64url, with or without padding; empty when it is not."""
+    """The bytes of a key in base64url, with or without padding; empty if the text is not base64url."""
     text = key.reveal_text().rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,7 +1,7 @@
 """A zone source with a time limit, however long the database takes.
 
-If a database server is stopped or a network drops packets, a lookup can wait for minutes. The threads that answer
-queries must not wait as long, because they also serve other zones, and resolvers give up much earlier.
+If a database server is stopped or a network drops packets, a lookup can take minutes. The threads that answer queries
+must not wait that long, because they also serve other zones, and resolvers give up much earlier.
 
 So lookups run in separate threads, and callers wait for a limited time. concurrent.futures is not used, because Python
 joins the threads of its executors at exit, and a stuck thread would prevent the process from ending.
@@ -62,7 +62,7 @@ class _Lookup:
     done: threading.Event = field(factory=threading.Event)
     result: Any = None
     error: Exception | None = None
-    #: Whether the caller no longer waits for it.
+    #: Whether the caller has stopped waiting for the result.
     overdue: bool = False
 
 
@@ -70,8 +70,8 @@ class _Lookup:
 class BoundedSource:
     """Calls another source in separate threads, with a time limit. Thread-safe.
 
-    After a lookup has exceeded the limit, further lookups fail at once, except one each second, which checks whether
-    the source works again. Meanwhile, the last list of zones is used.
+    After a lookup has exceeded the limit, further lookups fail at once until a lookup ends. Only one lookup per second
+    is still tried, to see whether the source works again. Meanwhile, the last list of zones is used.
 
     Args:
         source: The source.
@@ -90,7 +90,7 @@ class BoundedSource:
     #: Lookups that run or wait for a thread.
     _running: int = field(default=0, init=False)
     _overdue: int = field(default=0, init=False)
-    #: Whether no lookup has succeeded since one exceeded the time limit.
+    #: Whether no lookup has ended since a lookup exceeded the time limit.
     _is_stuck: bool = field(default=False, init=False)
     _try_at: float = field(default=0.0, init=False)
     _zones: Sequence[Zone] | None = field(default=None, init=False)
@@ -105,14 +105,14 @@ class BoundedSource:
         return _SourceOfQuery(self, self._monotonic() + self._seconds)
 
     def known(self) -> ZoneSource:
-        """A source that answers only from memory, and raises a `StoreNeededError` if it would need the store."""
+        """A source that answers only from memory. It raises a `StoreNeededError` if an answer needs the store."""
         zones = self._zones if self._monotonic() < self._zones_until else None
         return _KnownSource(zones, self.recall())
 
     def zones(self, *, deadline: float = math.inf) -> Sequence[Zone]:
         """The zones, at most 0.2 seconds old; or the last known zones, if the source fails.
 
-        So the zones of other sources are still served while a source fails. Queries for its own zones then fail.
+        So the zones of other sources are still served while this source fails. Queries for its own zones then fail.
 
         Args:
             deadline: The monotonic time at which the caller stops waiting.
@@ -149,7 +149,7 @@ class BoundedSource:
         return bool(self._bounded(lambda: self._source.has_names_below(zone, name), deadline))
 
     def serial(self, *, deadline: float = math.inf) -> int | None:
-        """The serial number of the source's zones; None if it counts no changes. Raises the exceptions of `records`."""
+        """The serial number of the source's zones, or None if it has none. Raises the exceptions of `records`."""
         source = self._source
         serial: int | None = self._bounded(source.serial, deadline) if isinstance(source, HasSerial) else None
         return serial
@@ -163,7 +163,7 @@ class BoundedSource:
         return source.all_records(zone) if isinstance(source, ListsRecords) else iter(())
 
     def recall(self) -> RecalledRecords | None:
-        """The answers of the source without a query of its store; None if it needs one, or fails."""
+        """The answers that the source has in memory; None if it has to query its store, or if it fails."""
         if self._recall is None:
             return None
         try:
@@ -249,7 +249,7 @@ class _SourceOfQuery:
 
 @frozen(eq=False)
 class _KnownSource:
-    """The memory of a source at a moment; implements `certcore.ports.dns.ZoneSource`."""
+    """The zones and records that a source had in memory at a moment; implements `certcore.ports.dns.ZoneSource`."""
 
     _zones: Sequence[Zone] | None
     _recalled: RecalledRecords | None

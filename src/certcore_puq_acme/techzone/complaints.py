@@ -34,7 +34,7 @@ class Complaints:
                 return
             self._quiet_until = now + _LOG_EVERY
             unsaid, self._unsaid = self._unsaid, 0
-        # Only certcore's own errors are known to have no secret; of others, the type and the place are logged.
+        # Only the texts of certcore's own errors are known to have no secrets. Of others, the type is logged.
         reason = str(error) if isinstance(error, CertCoreError) else type(error).__name__
         more = f" ({unsaid} more since the last message)" if unsaid else ""
         _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", reason, more, _place(error))

@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 #: How long cached records are used without a check, where the store cannot report changes at once.
 _UNSEEN_FOR: Final = timedelta(milliseconds=20)
-#: How long records are cached, because versions of certcore before `ZoneChanges` do not record changes.
+#: How long records are cached. Older versions of certcore, without `ZoneChanges`, may change them unnoticed.
 _REMEMBERED_FOR: Final = timedelta(minutes=5)
 _ABSENT_FOR: Final = timedelta(seconds=1)
 #: The approximate size of cached records in octets, and the number of cached names without records.
 _MAX_MEMORY: Final = 64 * 1024 * 1024
 _MAX_ABSENT: Final = 10_000
-#: The memory of an entry and of a value in octets, without their text.
+#: The approximate memory of an entry and of a value in octets, without their text.
 _ENTRY: Final = 800
 _VALUE: Final = 64
 
@@ -37,7 +37,7 @@ _VALUE: Final = 64
 class _Known:
     zones: tuple[Zone, ...]
     read_at: datetime
-    #: The store's change mark before they were read.
+    #: The store's change mark before the zones were read.
     mark: object | None
 
 
@@ -110,14 +110,14 @@ class Recollection:
     _now: datetime
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
-        """The records at a name; None if the store must be asked."""
+        """The records at a name; None if they are not cached."""
         if (addresses := _addresses(zone, name)) is not None:
             return addresses
         entry = self._memory.get(name, self._now)
         return None if entry is None else entry.records
 
     def has_names_below(self, zone: Zone, name: str) -> bool | None:
-        """Whether there are names below a name; None if the store must be asked."""
+        """Whether there are names below a name; None if this is not cached."""
         if (below := _is_above_a_host(zone, name)) is not None:
             return below
         entry = self._memory.get(name, self._now)
@@ -164,10 +164,10 @@ class DocumentsZoneSource:
         self._looked_at: datetime | None = None
 
     def zones(self) -> Sequence[Zone]:
-        """The zones, at most a second old. The very first zone is served at once.
+        """The zones, read again after ``refresh`` (a second by default). The very first zone is served at once.
 
-        If they cannot be read again, the last ones are used, so that the zones of other sources are not affected.
-        `records` reports a broken store anyway.
+        If the zones cannot be read again, the last known zones are returned, so that a query for a zone of another
+        source does not fail. `records` raises the error of a broken store.
         """
         known = self._known
         now = self._environment.now()
@@ -192,7 +192,7 @@ class DocumentsZoneSource:
         age = abs(now - known.read_at)
         if known.zones:
             return age < self._refresh
-        # The first zone is not waited for where the store tells that something was committed.
+        # Without zones, read again after any commit, and after 20 ms, so that the first zone is served at once.
         return age < _UNSEEN_FOR and self._documents.change_mark() == known.mark
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
@@ -212,7 +212,7 @@ class DocumentsZoneSource:
         return records
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether a name below this one has TXT values, or is that of a name server."""
+        """Whether a name below this name has TXT values, or is the name of a name server."""
         known = self.recall()
         below = _is_above_a_host(zone, name) if known is None else known.has_names_below(zone, name)
         if below is not None:
@@ -248,7 +248,7 @@ class DocumentsZoneSource:
             yield name, {"TXT": sorted(values)}
 
     def recall(self) -> Recollection | None:
-        """The cached answers; None when they may be out of date.
+        """The cached answers; None if they may be outdated.
 
         Raises:
             CertCoreError: The store is closed or cannot be used now.
@@ -257,11 +257,11 @@ class DocumentsZoneSource:
         return Recollection(self._memory, self._changes.serial, now) if self._has_looked(now) else None
 
     def serial(self) -> int | None:
-        """The serial number after the last change; None if there was no change yet."""
+        """The zone's serial number after the last change; None if there was no change yet."""
         return self._look().serial
 
     def _has_looked(self, now: datetime) -> bool:
-        """Whether all changes are known."""
+        """Whether the known changes are up to date."""
         if self._looked_at is None:
             return False
         mark = self._documents.change_mark()
@@ -304,7 +304,7 @@ def _addresses(zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
 
 
 def _is_above_a_host(zone: Zone, name: str) -> bool | None:
-    """Whether the name of a name server is below a name; None if TXT values may be below it."""
+    """True if the name of a name server is below this name; False if no name can be; None if TXT values may be."""
     if any(host.endswith(f".{name}") for host in zone.addresses):
         return True
     return None if is_record_name(name) else False

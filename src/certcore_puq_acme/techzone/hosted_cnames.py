@@ -1,9 +1,10 @@
 """CNAMEs that certcore sets at a DNS server with the owners' zones.
 
-While a certificate needs a CNAME, there is a document for it with the certificates that need it, the target that
+Each CNAME that a certificate needs has a document. It stores the certificates that need the CNAME, the target that
 certcore has set or is about to set, whether the server has confirmed it, and the lease of the process that writes. The
 document is stored before the server is changed, so that certcore can recognise its own records even after a crash.
-Other records are never replaced or removed: a CNAME is only set at a name without records, and removed by its value.
+Other records are never replaced or removed: a CNAME is only set at a name without records, and is only removed if it
+has the target that certcore has set.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class CnameState(StrEnum):
     OCCUPIED = "occupied"
     #: The server does not have the domain's zone.
     NOT_HOSTED = "not_hosted"
-    #: The server could not be reached or refused.
+    #: The server could not be reached, or it refused the change.
     UNWRITTEN = "unwritten"
     #: Another process is writing the CNAME.
     BUSY = "busy"
@@ -56,7 +57,7 @@ class CnameState(StrEnum):
 
 @frozen(kw_only=True)
 class HostedCname:
-    """The state of a CNAME, with an explanation if necessary."""
+    """The state of a CNAME, and the reason if certcore could not set it."""
 
     state: CnameState
     #: The other record at the name, or why the CNAME could not be set, as a sentence; may be empty.
@@ -69,12 +70,12 @@ class HostedCname:
 class _Entry:
     """The document of one name."""
 
-    #: The server on which it is set, as in `HostedCnames.server`.
+    #: The server on which the CNAME is set, as in `HostedCnames.server`.
     server: str = ""
     zone: str = ""
     #: The target of the CNAME that certcore has set, or may have set; empty for none.
     ours: str = ""
-    #: Whether the server has confirmed it.
+    #: Whether the server has confirmed the CNAME.
     confirmed: bool = False
     #: The required target by the ID of the certificate.
     holders: Mapping[str, str] = field(factory=dict)
@@ -132,7 +133,7 @@ class HostedCnames:
             certificate_id: The certificate.
             name: The name of the CNAME, as A-labels in lower case.
             target: The target of the CNAME.
-            again: Whether to set it even if the server has already confirmed it, because it may have lost it since.
+            again: Whether to set the CNAME even if the server has already confirmed it. The server may have lost it.
         """
         for _ in range(_TRIES):
             entry = self._entry(name)
@@ -280,7 +281,7 @@ class HostedCnames:
         except CertCoreError as error:
             self._put_down(name, entry)
             return _unwritten(error)
-        except BaseException:  # boundary: nobody waits for a lease that is of no use
+        except BaseException:  # boundary: release the lease, so that no process waits for its end
             self._put_down(name, entry)
             raise
         finally:
@@ -321,7 +322,7 @@ class HostedCnames:
         except CertCoreError:
             self._put_down(name, leased)
             return False
-        except BaseException:  # boundary: nobody waits for a lease that is of no use
+        except BaseException:  # boundary: release the lease, so that no process waits for its end
             self._put_down(name, leased)
             raise
         return True
@@ -350,7 +351,7 @@ class HostedCnames:
             self._turns.end(turn)
 
     def _writer(self) -> WritesCnames:
-        """The writer.
+        """The writer, which can set CNAMEs.
 
         Raises:
             InvalidInputError: There is no writer, or it cannot set CNAMEs.
@@ -372,7 +373,7 @@ class HostedCnames:
         return _Entry() if document is None else _Entry.read(document.value, document.version)
 
     def _store(self, name: str, entry: _Entry, *, holder: str = "") -> _Entry:
-        """Replace the version of a document that was read. ``holder`` is a certificate that is added to the name.
+        """Store a new value of a document that was read. ``holder`` is a certificate that needs the CNAME from now on.
 
         Raises:
             StaleWriteError: Another process has changed the document; nothing is stored.
@@ -384,7 +385,7 @@ class HostedCnames:
 
     def _put_down(self, name: str, entry: _Entry) -> None:
         """Release the lease after a failure. The document keeps the CNAME that the server may have."""
-        with suppress(StaleWriteError):  # another process has it already
+        with suppress(StaleWriteError):  # another process has taken the lease
             self._store(name, evolve(entry, leased_until=None))
 
     def _note_leftovers(self, names: Collection[str]) -> None:

@@ -7,12 +7,12 @@ from typing import Final
 
 __all__ = ["is_leased", "stored_moment"]
 
-#: The longest valid lease. It is longer than any that is taken, because the clocks of two processes may differ.
+#: The longest valid lease. It is longer than any lease that is taken, because the clocks of processes may differ.
 _LONGEST_LEASE: Final = timedelta(minutes=10)
 
 
 def is_leased(until: datetime | None, now: datetime) -> bool:
-    """Whether a lease is held. A lease that ends impossibly late was taken under a wrong clock, and does not count."""
+    """Whether a lease is held. A lease that ends too late was taken under a wrong clock, and is ignored."""
     return until is not None and now < until <= now + _LONGEST_LEASE
 
 

@@ -1,12 +1,12 @@
 """Write the TXT values of the ledger to another DNS server.
 
 The ledger (`certcore_puq_acme.techzone.records`) has the values that should exist, by name and issuance. While a server
-may have values of certcore at a name, there is a second document for the name: with these values, whether the server
-has confirmed them, and the lease of the process that writes. The document is stored before the server is changed. So
-the values to add and to remove are known even after a crash.
+may have values of certcore at a name, a second document for the name stores these values, whether the server has
+confirmed them, and the lease of the process that writes. The document is stored before the server is changed. So the
+values to add and to remove are known even after a crash.
 
-At most one process writes a name at a time, under the lease in that document. It reads the values from the ledger when
-it has the lease. Other processes wait, and usually find their values written afterwards.
+Only one process at a time writes a name: the process that has the lease. It reads the values from the ledger after it
+has taken the lease. Other processes try again later, and usually find that their values have been written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Publication", "Unwritten"]
 
 _PREFIX: Final = "zone-name/"
 _LEFT: Final = "zone-left/"
-#: How many times one call tries to get the lease of a name if other processes are faster.
+#: How many times one call tries to write if other processes are faster.
 _TRIES: Final = 3
 #: How long the values at a previous server are stored, because the CA profile may return to it.
 _FOREIGN_LIFE: Final = timedelta(days=30)
@@ -43,14 +43,14 @@ _FOREIGN_LIFE: Final = timedelta(days=30)
 class Unwritten:
     """Why the server may not have the right values."""
 
-    #: What happened, as a sentence; empty if another process is writing.
+    #: The error as a sentence; empty if another process is writing.
     said: str | Message = ""
     #: What to do; may be empty.
     advice: str | Message = ""
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is no fault: another process is writing these names."""
+        """Whether the only reason is that another process is writing."""
         return not str(self.said)
 
 
@@ -205,7 +205,7 @@ class Publication:
             force: Whether to write even if the server has confirmed all values, because it may have lost them since.
 
         Returns:
-            None if the server has the values; otherwise the reason. Then call again.
+            None if the server has confirmed the values. Otherwise the reason; the caller must call again later.
         """
         inside = sorted({name for name in names if self.holds(name)})
         for start in range(0, len(inside), MOST_CHANGES):
@@ -248,7 +248,7 @@ class Publication:
         return Unwritten()
 
     def _write(self, writer: ZoneWriter, free: Mapping[str, _Name], turn: WriterTurn) -> _Outcome | Unwritten:
-        """Write the names without a lease of another process. The turn ends afterwards."""
+        """Write names that no other process has leased. If they were written, the turn has ended."""
         try:
             leased = self._take(free)
         except StaleWriteError:
@@ -288,7 +288,7 @@ class Publication:
         return server.values == expected and (server.confirmed or not expected)
 
     def _take(self, free: Mapping[str, _Name]) -> dict[str, _Name]:
-        """Take the leases of these names, and store the values that the server will have.
+        """Take the leases of these names, and store the values that the server may have from now on.
 
         Raises:
             StaleWriteError: Another process was faster; no lease was taken.
@@ -303,7 +303,7 @@ class Publication:
     def _tell(
         self, writer: ZoneWriter, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]]
     ) -> Unwritten | None:
-        """Change the server. After a failure, the leases are released, and the possible values stay recorded."""
+        """Change the server. After a failure, the leases are released; the values that it may have stay stored."""
         changes = [
             TxtChange(
                 name=name,
@@ -319,7 +319,7 @@ class Publication:
         except CertCoreError as error:
             self._put_down(leased)
             return Unwritten(said=error.text, advice=error.advice_text)
-        except BaseException:  # boundary: nobody waits for a lease that is of no use
+        except BaseException:  # boundary: release the leases, so that no process waits for their end
             self._put_down(leased)
             raise
         return None
@@ -346,15 +346,15 @@ class Publication:
         self._store(kept, turn, delete=empty)
 
     def _put_down(self, leased: Mapping[str, _Name]) -> None:
-        """Release the leases after a failure. The possible values of the server stay recorded."""
+        """Release the leases after a failure. The values that the server may have stay stored."""
         for name, state in leased.items():
-            with suppress(StaleWriteError):  # another process has it already
+            with suppress(StaleWriteError):  # another process has taken the lease
                 self._store({name: evolve(state, leased_until=None)})
 
     def _store(
         self, states: Mapping[str, _Name], turn: WriterTurn | None = None, delete: Collection[str] = ()
     ) -> dict[str, _Name]:
-        """Replace the versions of documents that were read; returns the documents with their new versions.
+        """Store new values of documents that were read; returns them with their new versions.
 
         Raises:
             StaleWriteError: Another process has changed a document; nothing is stored.

@@ -1,10 +1,10 @@
 """The TXT values of the tech zone, kept in the module's documents.
 
-One document per value and issuance: adding and removing are idempotent, two orders never touch each other's values,
-and any process that sees the same store serves the same zone, also after a restart.
+There is one document per value and issuance. So adding and removing are idempotent, two issuances never change each
+other's values, and all processes that use the same store serve the same zone, also after a restart.
 
-The key is ``txt/<labels reversed>/<issuance>/<value>``. With the labels reversed (``net.example.acme.label``) both
-questions of a name server are listings by prefix: the values at a name, and whether there are names below it.
+The key is ``txt/<labels reversed>/<issuance>/<value>``. Because the labels are reversed (``net.example.acme.label``), a
+name server can find the values at a name, and whether there are names below it, by listing the keys with a prefix.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from certcore_puq_acme.techzone.zone_changes import CHANGES_KEY, ZoneChanges
 __all__ = ["TechZoneRecords", "TxtRecord", "is_record_name", "key_prefix", "name_of_key"]
 
 _PREFIX: Final = "txt/"
-#: Labels as the tech zone has them; the underscore is for names like ``_validation-persist``.
+#: A name in the tech zone. The underscore is for labels like ``_validation-persist``.
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _MAX_NAME: Final = 253
-#: Values that may stand in a key as they are: key authorization digests (RFC 8555 section 8.4) do.
+#: Values that are used in keys unchanged, such as the digests of key authorizations (RFC 8555 section 8.4).
 _PLAIN_VALUE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ISSUANCE: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @frozen(kw_only=True)
 class TxtRecord:
-    """One TXT value that an issuance needs served."""
+    """A TXT value to serve for an issuance."""
 
     #: The name in A-labels and lower case, without a trailing dot.
     fqdn: str
@@ -45,27 +45,27 @@ class TxtRecord:
 
 
 class TechZoneRecords:
-    """The TXT values, by name and issuance. Names are taken in any case, with or without a trailing dot.
+    """The TXT values, by name and issuance. Names may have upper-case letters and a trailing dot.
 
-    A value is served as long as any issuance holds it.
+    A value is served as long as at least one issuance needs it.
     """
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
     def add(self, fqdn: str, value: str, issuance_id: str, now: datetime) -> None:
-        """Serve a value at a name; one that is there already is no error.
+        """Serve a value at a name. Adding it again is not an error.
 
         Raises:
-            InvalidInputError: The name is not one that DNS can carry.
+            InvalidInputError: The name is not a valid DNS name.
         """
         self.add_many([TxtRecord(fqdn=fqdn, value=value, issuance_id=issuance_id, added_at=now)])
 
     def add_many(self, records: Iterable[TxtRecord]) -> None:
-        """Serve several values from the same moment on, in one transaction.
+        """Serve several values; all are stored in one transaction.
 
         Raises:
-            InvalidInputError: A name is not one that DNS can carry; nothing is stored.
+            InvalidInputError: A name is not a valid DNS name; nothing is stored.
         """
         records = tuple(records)
         values = {
@@ -81,18 +81,18 @@ class TechZoneRecords:
             self._documents.put_many(values, change={CHANGES_KEY: _noting((each.fqdn for each in records), now)})
 
     def remove(self, fqdn: str, value: str, issuance_id: str) -> None:
-        """Release one value; another issuance's hold on it stays. A missing value is no error."""
+        """Remove the value of an issuance. It is still served if another issuance needs it. It may be missing."""
         self._documents.put_many({}, delete=[_key(fqdn, issuance_id, value)], change={CHANGES_KEY: _noting([fqdn])})
 
     def remove_issuance(self, issuance_id: str, fqdns: Iterable[str], now: datetime | None = None) -> None:
-        """Release everything that an issuance holds at these names, together with the outcome of the step.
+        """Remove the values of an issuance at these names, in the transaction that stores the outcome of the step.
 
         Args:
             issuance_id: The issuance.
             fqdns: The names.
             now: The current time, for the zone's serial.
         """
-        # A step that was overtaken removes values that are already gone: the zone does not change.
+        # If another worker has already removed the values, the zone does not change.
         names = tuple(fqdn for fqdn in fqdns if self._keys(fqdn, issuance_id))
         for fqdn in names:
             self._documents.with_outcome.delete_prefix(_issuance_prefix(fqdn, issuance_id))
@@ -100,23 +100,23 @@ class TechZoneRecords:
             self._documents.with_outcome.change(CHANGES_KEY, _noting(names, now))
 
     def remove_issuance_now(self, issuance_id: str, fqdns: Iterable[str], now: datetime | None = None) -> None:
-        """As `remove_issuance`, but durable when it returns, before another server is changed."""
+        """As `remove_issuance`, but in a transaction of its own, so that another server can be changed afterwards."""
         names = tuple(fqdns)
         keys = [key for fqdn in names for key in self._keys(fqdn, issuance_id)]
         if keys:
             self._documents.put_many({}, delete=keys, change={CHANGES_KEY: _noting(names, now)})
 
     def _keys(self, fqdn: str, issuance_id: str) -> list[str]:
-        """The documents of an issuance's values at a name."""
+        """The keys of an issuance's values at a name."""
         prefix = _issuance_prefix(fqdn, issuance_id)
         return [document.key for document in self._documents.list(prefix) if document.key.startswith(prefix)]
 
     def values(self, fqdn: str) -> tuple[str, ...]:
-        """The distinct values at a name, sorted: what is served."""
+        """The values that are served at a name, sorted, each once."""
         return tuple(sorted({record.value for record in self.at(fqdn)}))
 
     def changed_since(self, fqdn: str, moment: datetime) -> bool:
-        """Whether the values at a name may have changed since a moment of the last hours."""
+        """Whether the last recorded changes of the zone include this name, at this moment or later."""
         document = self._documents.get(CHANGES_KEY)
         changes = ZoneChanges.of({} if document is None else document.value)
         return changes.have_name_since(_name(fqdn), moment)
@@ -138,7 +138,7 @@ class TechZoneRecords:
                 added_at=datetime.fromisoformat(str(each.value["added_at"])),
             )
             for each in self._documents.list(prefix)
-            # Some stores compare prefixes regardless of case, or take "_" for any character.
+            # Some stores ignore case when they compare prefixes, or match any character with "_".
             if each.key.startswith(prefix)
         )
 
@@ -146,13 +146,14 @@ class TechZoneRecords:
 def _noting(
     fqdns: Iterable[str], now: datetime | None = None
 ) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
-    """Note that the records at these names changed, for the name servers that remember them."""
+    """A change of the document of `ZoneChanges` that records these names, for name servers that cache records."""
     names = {_name(fqdn) for fqdn in fqdns}
     return lambda stored: ZoneChanges.of(stored).with_change(names, now).value()
 
 
 def _key(fqdn: str, issuance_id: str, value: str) -> str:
-    # A key is short and plain; a value need not be. "=" tells a digest from a value that looks like one.
+    # Values that are too long or have other characters are replaced by a digest. The "=" distinguishes the digest from
+    # a value that looks like a digest.
     plain = _PLAIN_VALUE.fullmatch(value)
     last = value if plain else f"={hashlib.sha256(value.encode('utf-8')).hexdigest()}"
     return _issuance_prefix(fqdn, issuance_id) + last
@@ -181,17 +182,17 @@ def _name(fqdn: str) -> str:
 
 
 def is_record_name(name: str) -> bool:
-    """Whether a name can be part of a key: a query for ``label/x`` must not reach another name's documents."""
+    """Whether a name can be part of a key. A query for ``label/x`` must not find the documents of another name."""
     return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 def key_prefix(name: str) -> str:
-    """The prefix of the keys of all values at a name and below it, up to the ``/`` or ``.`` that follows."""
+    """The prefix of the keys of values at a name (followed by ``/``) and below it (followed by ``.``)."""
     return f"{_PREFIX}{_reversed(name)}"
 
 
 def name_of_key(key: str) -> str:
-    """The name that a value belongs to."""
+    """The name in the key of a value."""
     return _reversed(key.split("/", 2)[1])
 
 

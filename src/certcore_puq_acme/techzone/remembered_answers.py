@@ -16,7 +16,7 @@ from certcore.ports.dns import Zone, ZoneSource
 
 __all__ = ["Basis", "RememberedAnswers"]
 
-#: At least this many of the latest used answers are kept, at most twice as many; each takes about half a kilobyte.
+#: How many of the most recently used answers are kept at least, and half of the maximum. An answer takes about 0.5 KB.
 _KEPT: Final = 32_768
 #: Octets of a message's ID: the part in which equal queries differ.
 _ID_SIZE: Final = 2
@@ -37,7 +37,7 @@ class _Remembered:
     #: The answer without its ID.
     message: bytes
     question: str
-    #: The source's place among the sources.
+    #: The index of the source.
     source: int
     zone: Zone
     name: str
@@ -49,7 +49,7 @@ class RememberedAnswers:
     """A cache of answers over UDP by their queries. Only one thread at a time may use it.
 
     Args:
-        kept: How many of the latest used answers are kept at least; at most twice as many are.
+        kept: How many of the most recently used answers are kept at least. At most twice as many are kept.
     """
 
     _kept: int = _KEPT

@@ -23,7 +23,7 @@ __all__ = ["KeyRing", "SignedQuery", "may_be_signed"]
 _TSIG_ANY: Final = b"\x00\xfa\x00\xff"
 _NOTAUTH: Final = 9
 _REFUSED: Final = (dns.message.UnknownTSIGKey, dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey)
-#: dnspython has no types for these two.
+#: dnspython has no type annotations for these two.
 _Signature: Any = dns.rdtypes.ANY.TSIG.TSIG
 _sign: Any = dns.tsig.sign
 #: Seconds that two clocks may differ by.

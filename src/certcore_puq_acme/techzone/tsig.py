@@ -1,4 +1,4 @@
-"""The keys of TSIG (RFC 8945), as people write them down."""
+"""The text form of TSIG keys (RFC 8945)."""
 
 from __future__ import annotations
 

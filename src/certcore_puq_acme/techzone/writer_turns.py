@@ -64,7 +64,7 @@ class WriterTurns:
         return WriterTurn(key, stored.version)
 
     def end(self, turn: WriterTurn) -> None:
-        """Give a turn back. If it took so long that another process has taken it, nothing is changed."""
+        """Give a turn back. If the turn has expired and another process has taken it, nothing is changed."""
         if not turn.key:
             return
         try:

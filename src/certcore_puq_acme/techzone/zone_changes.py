@@ -31,7 +31,7 @@ class ZoneChanges:
 
     #: The serial after the last change; None when there was none.
     serial: int | None = None
-    #: The serial before the oldest change that is noted.
+    #: The serial before the oldest recorded change.
     since: int | None = None
     #: For each change, oldest first: the serial after it, and the digests of the names. It is the document's own array,
     #: not converted, because other writers wait for the transaction that reads and writes it.

@@ -1,4 +1,4 @@
-"""Hosted DNS services by dns-lexicon, in a process of its own: see `lexicon_process`."""
+"""Write to hosted DNS services with dns-lexicon, which runs in a separate process: see `lexicon_process`."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MODULE: Final = "certcore_puq_acme.techzone.writers.lexicon_process"
 #: Seconds for one call, which may be about a hundred names.
 _LONGEST_CALL: Final = 50.0
 _LONGEST_KIND: Final = 60
-#: What all services take as it is. They differ in how they quote other values.
+#: Values that all services store unchanged. Other values are quoted differently by different services.
 _PLAIN_VALUE: Final = re.compile(r"[A-Za-z0-9_.=-]{1,255}")
 _OPTION: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,59})\s*[=:]\s*(\S.*)")
 _MOST_OPTIONS: Final = 20
-#: Environment variables that the other process gets: none that configures dns-lexicon.
+#: The environment variables that the process gets. Variables that configure dns-lexicon are not among them.
 _ENVIRONMENT: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 
-#: By HTTP status: what it means, and what to do about it.
+#: The reason and the advice, by HTTP status.
 _STATUSES: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
     {
         401: (
@@ -65,7 +65,7 @@ _STATUSES: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
         ),
     }
 )
-#: By the kind of the error.
+#: The reason and the advice, by the kind of error.
 _KINDS: Final[Mapping[str, tuple[Message, Message]]] = MappingProxyType(
     {
         "not_installed": (
@@ -102,7 +102,7 @@ _OTHER: Final = Message(
 
 
 def provider_options(options: Secret | None) -> Mapping[str, str] | None:
-    """The options of a provider, one a line as ``auth_token = …``; None when a line is not one.
+    """The options of a provider, each in a line like ``auth_token = …``; None if a line is malformed.
 
     Args:
         options: The lines; None for none.
@@ -118,20 +118,20 @@ def provider_options(options: Secret | None) -> Mapping[str, str] | None:
 class LexiconWriter:
     """Adds and removes values one by one; implements `certcore.ports.zone_writers.ZoneWriter`."""
 
-    #: As dns-lexicon names it.
+    #: The provider's name in dns-lexicon.
     provider: str
     options: Secret | None = field(default=None, repr=False)
-    #: Seconds for one call.
+    #: The timeout of one call, in seconds.
     timeout: float = _LONGEST_CALL
     name: str = "lexicon"
-    #: Some providers read all values of a name and replace them.
+    #: Some providers read all values of a name and replace them, so concurrent calls would lose values.
     one_at_a_time: bool = True
 
     def write(self, zone: str, changes: Sequence[TxtChange], *, ttl: int) -> None:
         """See `certcore.ports.zone_writers.ZoneWriter.write`.
 
         Raises:
-            ZoneWriteError: The service cannot be asked, or refuses.
+            ZoneWriteError: The service cannot be reached, or refuses.
         """
         if not changes:
             return
@@ -162,7 +162,7 @@ class LexiconWriter:
             raise self._failure(zone, answer)
 
     def servers(self, zone: str) -> Sequence[ZoneServer]:
-        """None: dns-lexicon does not know them."""
+        """An empty sequence, because dns-lexicon does not know the name servers."""
         del zone
         return ()
 
@@ -177,7 +177,7 @@ class LexiconWriter:
                 check=False,
                 timeout=self.timeout,
                 env=environment,
-                start_new_session=True,  # an interrupt from the keyboard is not meant for it
+                start_new_session=True,  # so that Ctrl-C does not interrupt it
             )
         except subprocess.TimeoutExpired:
             text = "did not answer within {seconds} seconds"
@@ -212,7 +212,7 @@ class LexiconWriter:
 
 
 def _python() -> str:
-    """The interpreter; inside of a server such as uWSGI, `sys.executable` is the server."""
+    """The path of the Python interpreter. In a server such as uWSGI, `sys.executable` is the server."""
     if "python" in Path(sys.executable or "").name:
         return sys.executable
     return str(Path(sys.prefix) / "bin" / "python3")

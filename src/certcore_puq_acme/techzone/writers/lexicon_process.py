@@ -1,7 +1,7 @@
 """The process in which dns-lexicon runs: reads one request as JSON from stdin, and writes the result to stdout.
 
-It is a process of its own because the providers set no timeouts, some print, and dns-lexicon guesses zones from a list
-of public suffixes that it fetches from the Internet. Here it is told the zone, and nothing of it stays behind.
+dns-lexicon runs in a separate process because its providers set no timeouts and some of them print. It also guesses
+zones with a list of public suffixes that it fetches from the Internet; here that is replaced, and the zone is given.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["carry_out", "main"]
 
 
 def main() -> None:
-    """Carry out the order that stdin has."""
+    """Carry out the request from stdin."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a provider prints is no answer
-    logging.disable()  # some log their credentials
+    os.dup2(2, 1)  # the output of providers goes to stderr
+    logging.disable()  # some providers log their credentials
     answers.write(json.dumps(carry_out(json.load(sys.stdin))))
     answers.flush()
 
 
 def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a request: the kind of an error and the HTTP status, never its text, which may have credentials."""
+    """The result of a request. For an error, this is its kind and HTTP status; its text may contain secrets."""
     try:
         _write(order)
     except ImportError as error:
@@ -42,7 +42,7 @@ def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
 def _write(order: Mapping[str, Any]) -> None:
     provider, zone = order["provider"], order["zone"]
     client = _offline(zone)
-    # Dashes are of dns-lexicon's command line.
+    # On dns-lexicon's command line, options have dashes instead of underscores; both are accepted here.
     options = {**order["options"], **{name.replace("-", "_"): value for name, value in order["options"].items()}}
     config = importlib.import_module("lexicon.config").ConfigResolver()
     config.with_dict({"provider_name": provider, "domain": zone, "ttl": order["ttl"], provider: options})
@@ -59,17 +59,17 @@ def _write(order: Mapping[str, Any]) -> None:
 
 
 def _offline(zone: str) -> Any:
-    """The client of dns-lexicon, to which the zone is told; no suffix list is fetched.
+    """The client of dns-lexicon for a given zone. It fetches no list of public suffixes.
 
     Args:
         zone: The zone.
     """
     tldextract: Any = importlib.import_module("tldextract")
     bundled = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
-    # Two providers ask it for a domain's parts themselves.
+    # Two providers call tldextract themselves.
     tldextract.extract = bundled
     head, _, tail = zone.partition(".")
-    # The client puts these two together again.
+    # The client joins domain and suffix to the zone's name.
     tldextract.TLDExtract = lambda **_: lambda _domain: SimpleNamespace(domain=head, suffix=tail)
     return importlib.import_module("lexicon.client").Client
 

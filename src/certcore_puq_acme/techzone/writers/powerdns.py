@@ -30,7 +30,7 @@ _LONGEST_TYPE: Final = 20
 _COPIES: Final = frozenset({"Slave", "Secondary", "Consumer"})
 _PRINTABLE: Final = range(0x20, 0x7F)
 
-#: What a refusal means, and what to do about it.
+#: The reason and the advice, by HTTP status.
 _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: (
@@ -72,8 +72,8 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
 class PowerDnsWriter:
     """Replaces the TXT values of names with one PATCH; implements `ZoneWriter` and `WritesCnames` of `certcore.ports`.
 
-    PowerDNS has no way to add one value. So all values of a name are written, from our own ledger, and never those that
-    were read back: two writers that read and then replace lose each other's values.
+    PowerDNS cannot add a single value. So all values of a name are written, as they are in certcore's ledger. Values
+    are never read from the server and written back, because two such writers would lose each other's values.
     """
 
     #: The URL of the server in the API: ``…/api/v1/servers/localhost``.
@@ -81,36 +81,36 @@ class PowerDnsWriter:
     key: Secret = field(repr=False)
     http: HttpClient
     name: str = "powerdns"
-    #: With its SQLite backend it answers 500 ("database is locked") to most concurrent changes.
+    #: With its SQLite backend, PowerDNS answers 500 ("database is locked") to most concurrent changes.
     one_at_a_time: bool = True
 
     def write(self, zone: str, changes: Sequence[TxtChange], *, ttl: int) -> None:
         """See `certcore.ports.zone_writers.ZoneWriter.write`.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         if not changes:
             return
         self._patch(zone, [_rrset(change, ttl) for change in changes])
 
     def servers(self, zone: str) -> Sequence[ZoneServer]:
-        """None: the API's address need not be one that answers queries."""
+        """An empty sequence, because the address of the API may not be that of a name server."""
         del zone
         return ()
 
     def look_up(self, name: str) -> HostedName | None:
-        """See `certcore.ports.zone_writers.WritesCnames.look_up`. Delegations inside of a zone are not looked for.
+        """See `certcore.ports.zone_writers.WritesCnames.look_up`. Delegations inside a zone are ignored.
 
         Raises:
-            ZoneWriteError: The server cannot be asked.
+            ZoneWriteError: The server cannot be reached.
         """
         labels = name.split(".")
         for start in range(len(labels) - 1):
             zone = ".".join(labels[start:])
             zones = self._get(zone, f"{self.url}/zones?zone={zone}.", list)
             if zones and all(isinstance(each, dict) and each.get("kind") in _COPIES for each in zones):
-                return None  # what is written into a copy is lost with the next transfer
+                return None  # the next zone transfer overwrites changes of a copy
             if zones:
                 return HostedName(zone=zone, target=_cname_in(self._at(zone, name)))
         return None
@@ -118,10 +118,10 @@ class PowerDnsWriter:
     def set_cname(self, zone: str, name: str, target: str, *, ttl: int) -> CnameChange:
         """See `certcore.ports.zone_writers.WritesCnames.set_cname`.
 
-        The API cannot look and set in one step: what somebody sets in between is replaced if it is a CNAME.
+        The API cannot check and set in one step. A CNAME that somebody sets in between is replaced.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         rrsets = self._at(zone, name)
         if not rrsets:
@@ -139,18 +139,18 @@ class PowerDnsWriter:
         """See `certcore.ports.zone_writers.WritesCnames.remove_cname`.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         if _cname_in(self._at(zone, name)) == target:
             self._patch(zone, [{"name": f"{name}.", "type": "CNAME", "changetype": "DELETE"}])
 
     def _at(self, zone: str, name: str) -> list[Mapping[str, Any]]:
-        """The RRsets at a name. What cannot be read is not taken for an empty list: it would be written over."""
+        """The RRsets at a name. An unreadable reply is an error, because existing records could be overwritten."""
         document = self._get(zone, f"{self.url}/zones/{zone}.?rrset_name={name}.", dict)
         rrsets = document.get("rrsets")
         if not isinstance(rrsets, list) or not all(isinstance(rrset, dict) for rrset in rrsets):
             raise self._unreadable(zone)
-        # A version that does not know the parameter sends all of the zone.
+        # Versions without this parameter return the whole zone.
         return [rrset for rrset in rrsets if str(rrset.get("name")).lower() == f"{name}."]
 
     def _get(self, zone: str, url: str, kind: type) -> Any:
@@ -166,7 +166,7 @@ class PowerDnsWriter:
 
     def _patch(self, zone: str, rrsets: Sequence[Mapping[str, Any]]) -> None:
         self._request("PATCH", f"{self.url}/zones/{zone}.", zone, json.dumps({"rrsets": rrsets}).encode())
-        # Otherwise secondaries are told with the next cycle only, a minute later. A zone without any is refused here.
+        # Otherwise secondaries are notified up to a minute later. PowerDNS refuses this for zones without secondaries.
         with suppress(ZoneWriteError):
             self._request("PUT", f"{self.url}/zones/{zone}./notify", zone, b"")
 
@@ -204,7 +204,7 @@ class PowerDnsWriter:
 
 
 def _cname_in(rrsets: Sequence[Mapping[str, Any]]) -> str:
-    """Where the CNAME among the RRsets of a name points; empty when there is none."""
+    """The target of the CNAME in the RRsets of a name; empty if there is none."""
     for rrset in rrsets:
         records = rrset.get("records")
         if rrset.get("type") == "CNAME" and isinstance(records, list):

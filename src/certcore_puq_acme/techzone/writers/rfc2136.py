@@ -1,4 +1,4 @@
-"""Dynamic updates (RFC 2136) signed with TSIG (RFC 8945): BIND, Knot, and others that take them."""
+"""Write with dynamic updates (RFC 2136) signed with TSIG (RFC 8945), as BIND, Knot and other servers accept them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ __all__ = ["Rfc2136Writer"]
 
 #: The longest character-string of a TXT record (RFC 1035 section 3.3.14), in bytes.
 _LONGEST_STRING: Final = 255
-#: Records in one message: far from 64 KiB, also with names and values of the longest kind.
+#: The most records in one message. Even with the longest names and values, the message is far below 64 KiB.
 _PER_MESSAGE: Final = 100
 
-#: What a server's refusal means, and what to do about it; {key} is the key's name, {kind} a type of records.
+#: The reason and the advice, by response code. {key} is the key's name, and {kind} a record type.
 _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
     {
         dns.rcode.REFUSED: (
@@ -107,7 +107,7 @@ _FOREIGN: Final = (
     ),
 )
 
-#: By the error of the answer's TSIG record (RFC 8945 section 5.2).
+#: The reason and the advice, by the error in the answer's TSIG record (RFC 8945 section 5.2).
 _TSIG_ERRORS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
     {dns.rcode.BADSIG: _BAD_SIGNATURE, dns.rcode.BADKEY: _BAD_KEY, dns.rcode.BADTIME: _BAD_TIME}
 )
@@ -117,17 +117,17 @@ _TSIG_ERRORS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
 class Rfc2136Writer:
     """Sends signed updates over TCP; implements `certcore.ports.zone_writers.ZoneWriter` and `WritesCnames`.
 
-    Values are added and removed one by one (RFC 2136 sections 2.5.1 and 2.5.4): what others have there stays.
+    Values are added and removed one by one (RFC 2136 sections 2.5.1 and 2.5.4), so the values of others are kept.
     """
 
     #: The zone's primary server.
     server: ZoneServer
-    #: The key's name, as the server has it.
+    #: The key's name in the server's configuration.
     key_name: str
     key: Secret = field(repr=False)
     #: One of `TSIG_ALGORITHMS`.
     algorithm: str = TSIG_ALGORITHMS[0]
-    #: Seconds for one message and its answer.
+    #: The timeout for one message and its answer, in seconds.
     timeout: float = 10.0
     name: str = "rfc2136"
     one_at_a_time: bool = False
@@ -136,7 +136,7 @@ class Rfc2136Writer:
         """See `certcore.ports.zone_writers.ZoneWriter.write`.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         records = _records(changes)
         while batch := list(islice(records, _PER_MESSAGE)):
@@ -151,14 +151,14 @@ class Rfc2136Writer:
         """See `certcore.ports.zone_writers.WritesCnames.look_up`.
 
         Raises:
-            ZoneWriteError: The server cannot be asked.
+            ZoneWriteError: The server cannot be reached.
         """
         absolute = dns.name.from_text(name)
         answer = self._ask(name, dns.rdatatype.CNAME)
         if not _is_authoritative(answer):
             return None  # refused, or delegated to other servers
         target = _cname_in(answer, absolute)
-        # A negative answer has the SOA of its zone (RFC 2308 section 2); beside a CNAME it is looked for further up.
+        # A negative answer has the SOA of its zone (RFC 2308 section 2). If the name has a CNAME, ask for names above.
         ancestor = absolute
         while (apex := _apex_in(answer)) is None:
             ancestor = ancestor.parent()
@@ -170,10 +170,10 @@ class Rfc2136Writer:
         return HostedName(zone=apex, target=target)
 
     def set_cname(self, zone: str, name: str, target: str, *, ttl: int) -> CnameChange:
-        """See `certcore.ports.zone_writers.WritesCnames.set_cname`; the server looks and sets in one step.
+        """See `certcore.ports.zone_writers.WritesCnames.set_cname`. The server checks and sets in one step.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         message = self._message(zone)
         message.absent(dns.name.from_text(name))  # "Name Is Not In Use" (RFC 2136 section 2.4.5)
@@ -190,7 +190,7 @@ class Rfc2136Writer:
         """See `certcore.ports.zone_writers.WritesCnames.remove_cname`; the record is removed by its value.
 
         Raises:
-            ZoneWriteError: The server cannot be asked, or refuses.
+            ZoneWriteError: The server cannot be reached, or refuses.
         """
         message = self._message(zone)
         message.delete(dns.name.from_text(name), _cname(target))
@@ -213,11 +213,11 @@ class Rfc2136Writer:
     def _send(
         self, zone: str, message: dns.update.UpdateMessage, kind: str, *, also: dns.rcode.Rcode = dns.rcode.NOERROR
     ) -> dns.rcode.Rcode:
-        """Send an update; returns the server's answer, which is NOERROR or the other one that is expected."""
+        """Send an update; returns the server's response code, which is NOERROR or the other expected code."""
         wire = message.to_wire()
         try:
             data = self._exchange(wire)
-            # A refusal needs no signature to be one, and servers sign few of them.
+            # Servers sign only few refusals, so the signature of a refusal is not required.
             reply = dns.message.from_wire(data, keyring=False)
         except (dns.exception.DNSException, OSError, EOFError) as error:
             raise self._refused(zone, _no_answer(error, self.timeout)) from None
@@ -251,7 +251,7 @@ class Rfc2136Writer:
         return answer
 
     def _exchange(self, message: bytes) -> bytes:
-        """Send a message over TCP and read one (RFC 1035 section 4.2.2)."""
+        """Send a message over TCP and read the reply (RFC 1035 section 4.2.2)."""
         address = (self.server.address, self.server.port)
         with deadline(self.timeout) as limit, socket.create_connection(address, self.timeout) as connection:
             limit.watch(connection)
@@ -302,7 +302,7 @@ def _no_answer(error: Exception, seconds: float) -> tuple[Message, Message]:
 
 
 def _records(changes: Sequence[TxtChange]) -> Iterator[tuple[str, TXT, bool]]:
-    """Name, data, and whether it is to be there; what is to be there comes first."""
+    """The records to change: name, data, and whether to add (True) or remove it. Additions come first."""
     for change in changes:
         for value in change.values:
             yield change.name, _txt(value), True
@@ -317,7 +317,7 @@ def _is_authoritative(answer: dns.message.Message) -> bool:
 
 
 def _cname_in(answer: dns.message.Message, name: dns.name.Name) -> str:
-    """Where the CNAME at a name points; empty when the answer has none."""
+    """The target of the CNAME at a name; empty if the answer has no CNAME."""
     for rrset in answer.answer:
         if rrset.name == name and rrset.rdtype == dns.rdatatype.CNAME:
             return str(rrset[0].target.to_text(omit_final_dot=True)).lower()
@@ -325,7 +325,7 @@ def _cname_in(answer: dns.message.Message, name: dns.name.Name) -> str:
 
 
 def _apex_in(answer: dns.message.Message) -> str | None:
-    """The zone whose SOA an answer has; None where a CNAME leads to another name, whose zone that may be."""
+    """The zone whose SOA is in an answer; None if the answer has a CNAME, because its SOA may be of another zone."""
     for rrset in (*answer.answer, *answer.authority):
         if rrset.rdtype == dns.rdatatype.CNAME:
             return None
