@@ -14,7 +14,7 @@ _EXTRA = frozenset({"annotated_doc", "click", "pydantic", "rich", "shellingham",
 
 
 def main() -> None:
-    """Run the command with the arguments of this process, and end the process.
+    """Run the command with the arguments of this process, and exit.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
@@ -30,7 +30,7 @@ def _run() -> None:
             # Characters that the terminal cannot encode are printed as question marks.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # Each command prints the unusable plugins itself, in one line each.
+    # Each command prints one line for every unusable plugin itself.
     logging.getLogger("certcore.adapters.plugins.loading").setLevel(logging.CRITICAL)
     try:
         from certcore.cli.app import app  # noqa: PLC0415 - the extra may be missing

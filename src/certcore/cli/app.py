@@ -105,7 +105,7 @@ def migrate(database: Database = "", as_json: Json = False) -> None:
         output.result(document, draw)
 
 
-# The help lists them in this order: the order in which a new user needs them.
+# The help lists the groups in this order. It is the order in which a new user needs them.
 app.add_typer(authorities, name="authority")
 app.add_typer(certificates, name="cert")
 app.add_typer(dns, name="dns")

@@ -27,9 +27,9 @@ __all__ = [
     "values_of",
 ]
 
-#: The largest file that is read, in bytes. The readers of its content have limits of their own.
+#: The maximum size of a file, in bytes. The functions that parse its content have limits of their own.
 _MAX_FILE: Final = 1024 * 1024
-#: Bytes of the first line of a password file that are read at most.
+#: The maximum number of bytes of a password that are read from stdin.
 _MAX_LINE: Final = 1024 * 1024
 
 Settings = Annotated[
@@ -69,12 +69,12 @@ def pair(setting: str) -> tuple[str, str]:
 
 
 def values_of(pairs: Sequence[tuple[str, str]], form: Sequence[FormField]) -> Mapping[str, object]:
-    """The values by key: values of list fields are collected, and ``@FILE`` values are read."""
+    """The values by key. The values of a list field are collected in a list, and ``@FILE`` values are read."""
     return collected(pairs, frozenset(field.name for field in form if field.kind is FieldKind.LINES))
 
 
 def collected(pairs: Sequence[tuple[str, str]], lists: frozenset[str]) -> Mapping[str, object]:
-    """The values by key, with the values of the keys in `lists` collected."""
+    """The values by key. The values of each key in `lists` are collected in a list."""
     values: dict[str, object] = {}
     for key, typed in pairs:
         value = value_of(key, typed)
@@ -89,7 +89,7 @@ def collected(pairs: Sequence[tuple[str, str]], lists: frozenset[str]) -> Mappin
 
 
 def value_of(key: str, typed: str) -> str:
-    """The value itself, or for ``@FILE`` the content of the file.
+    """The value, or the content of the file if the value is ``@FILE``.
 
     Raises:
         InvalidInputError: The file cannot be read, or is not UTF-8 text.
@@ -109,7 +109,7 @@ def content_of(file: str | Path, option: str) -> bytes:
 
     Args:
         file: Its path; ``~`` is the user's home.
-        option: The option that names the file, for the error.
+        option: The option that names the file, for error messages.
 
     Raises:
         InvalidInputError: The file cannot be read, or is larger than 1 MiB.
@@ -125,7 +125,7 @@ def content_of(file: str | Path, option: str) -> bytes:
 
 
 def expanded(path: str | Path, option: str) -> Path:
-    """The path with ``~`` expanded. Call it within `open_session`, too.
+    """The path with ``~`` expanded. Call it within `open_session`, which prints the error.
 
     Raises:
         InvalidInputError: The path names the home of an unknown user.
@@ -139,7 +139,7 @@ def expanded(path: str | Path, option: str) -> Path:
 def password_from(path: str) -> Secret | None:
     """The password in the first line of a file, or of stdin for ``-``; None if no file is named.
 
-    Call it within `open_session`.
+    Call it within `open_session`, which prints the error.
 
     Raises:
         InvalidInputError: The file cannot be read.
@@ -151,6 +151,6 @@ def password_from(path: str) -> Secret | None:
 
 
 def configurable(folder: Path) -> str:
-    """The directory, if it can be written into a server's configuration unquoted; or else empty."""
+    """The directory as text if a server's configuration can contain it unquoted; otherwise the empty string."""
     text = str(folder)
     return text if all(character.isalnum() or character in "/._@+~-" for character in text) else ""

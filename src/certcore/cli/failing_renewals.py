@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FailingRenewal", "draw_failing", "failing_renewal", "failing_renewals"]
 
-#: Certificates per page, and pages per status that are checked; those that expire first come first.
+#: Certificates per page.
 _PAGE: Final = 1000
+#: The most pages that are read per status. The certificates that expire first are on the first page.
 _PAGES: Final = 10
 
 
@@ -38,7 +39,7 @@ class FailingRenewal:
     why: Problem
 
     def to_json(self) -> dict[str, object]:
-        """For machines."""
+        """The renewal as a JSON object."""
         return {
             "id": self.certificate.id,
             "domain": self.certificate.domain.ascii,
@@ -53,7 +54,7 @@ class FailingRenewal:
 
 
 def failing_renewals(core: CertCore) -> Sequence[FailingRenewal]:
-    """The renewals that are stuck or failed; those whose leaf expires first come first.
+    """The renewals that are stuck or failed: of expired certificates first, then in the order of ``not_after``.
 
     Raises:
         StorageError: The store cannot be used now.
@@ -65,11 +66,11 @@ def failing_renewals(core: CertCore) -> Sequence[FailingRenewal]:
 
 
 def failing_renewal(view: CertificateView) -> FailingRenewal | None:
-    """The renewal of this certificate with what blocks it; None when nothing does, or it has just begun.
+    """The renewal of a certificate with the reason why it is stuck or failed; None when there is nothing to report.
 
-    A failed issuance, and one that waits for the owner or an administrator, are reported at once. One that waits for
-    the CA or for a rate limit is reported after a third of the time between the renewal's due time and the leaf's
-    ``not_after``.
+    A failed issuance is reported at once, and so is an issuance that waits for the owner or an administrator. An
+    issuance that waits for the CA or for a rate limit is reported when `danger_of` returns a warning: after a third of
+    the time between the renewal's due time and the leaf's ``not_after``.
     """
     certificate = view.certificate
     danger = danger_of(certificate, view.active, view.now)
@@ -82,7 +83,7 @@ def failing_renewal(view: CertificateView) -> FailingRenewal | None:
 
 
 def _with_silent_servers(core: CertCore, failing: FailingRenewal) -> FailingRenewal:
-    """The failing renewal with the DNS servers as the reason, if none of the owner's records could be looked up."""
+    """The failing renewal. The DNS servers become the reason if every DNS record that is not correct is unreachable."""
     if failing.certificate.problem is not None:
         return failing
     tables = (hint for hint in core.certificates.hints(failing.certificate.id) if isinstance(hint, DnsRecords))
@@ -103,7 +104,7 @@ def draw_failing(to: Console, failing: Sequence[FailingRenewal]) -> None:
 
 
 def _in_question(core: CertCore, status: Status) -> Iterator[CertificateView]:
-    """Certificates that renew automatically and have an unfinished or failed issuance beside their leaf."""
+    """Certificates of a status that renew automatically and have an unfinished or failed issuance beside their leaf."""
     after = None
     for _ in range(_PAGES):
         page = core.certificates.list(status=status, renews_itself=True, order="not_after", limit=_PAGE, after=after)

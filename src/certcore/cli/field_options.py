@@ -1,4 +1,4 @@
-"""Options for the fields of a certificate; ``--set FIELD=VALUE`` is parsed with the table of fields."""
+"""Options for the fields of a certificate. The table of certificate fields says how to parse ``--set FIELD=VALUE``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def _typed(*, created: bool) -> Mapping[str, CertificateField]:
-    """The fields that ``--set`` takes. Fields of ``module_data`` are set by their own names."""
+    """The fields that ``--set`` accepts, without those of the CA module, which are in ``module_data``."""
     typed = (field for field in CERTIFICATE_FIELDS if field.kind is not None and field.name != "module_data")
     return MappingProxyType({field.name: field for field in typed if created or field.edit_rule is not EditRule.CREATE})
 
@@ -65,8 +65,8 @@ def with_options(
     """Add the values of separate options (``--alias``, ``--csr``, ...) to those of ``--set``.
 
     Args:
-        arguments: From `fields_given`.
-        pairs: The ``--set`` pairs that `arguments` was made of.
+        arguments: The result of `fields_given`.
+        pairs: The ``--set`` pairs that `fields_given` was called with.
         csr_file: The file of ``--csr``.
         options: Values by field name; empty values are ignored.
 
@@ -101,7 +101,7 @@ def fields_given(
         owner: The tenant of a new certificate; `pairs` may name another one.
 
     Raises:
-        InvalidInputError: Values are not valid for their fields, or there are no such fields.
+        InvalidInputError: A value is not valid for its field, or a field is unknown.
         NotFoundError: There is no such CA profile.
     """
     named = dict(pairs)

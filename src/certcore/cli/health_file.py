@@ -23,7 +23,7 @@ _SILENT: Final = 60.0
 
 @define(kw_only=True)
 class HealthFile:
-    """A small JSON file that is rewritten every few seconds while the worker runs, and removed when it ends.
+    """A small JSON file with a worker's health, rewritten every few seconds and removed when the command ends.
 
     The worker is healthy when ``healthy`` is true and ``at`` is less than a minute old.
     """
@@ -37,7 +37,7 @@ class HealthFile:
         self._temporary = Path(f"{self.path}.{os.getpid()}")
 
     def write(self) -> bool:
-        """Write the worker's health.
+        """Write the worker's health; without a path, only determine it.
 
         Returns:
             Whether the worker is healthy.
@@ -70,6 +70,6 @@ class HealthFile:
         return healthy
 
     def remove(self) -> None:
-        """Remove the file, when the process ends."""
+        """Remove the file."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Lost work of a run: steps that failed inside certcore or a plugin or could not be stored, and threads that died."""
+"""Lost work of a run: threads that died, and steps that failed inside certcore or a plugin or could not be stored."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _PAGE: Final = 1000
 
 @frozen(kw_only=True)
 class LostStep:
-    """A step that was lost."""
+    """A step that failed inside certcore or a plugin, or that could not be stored."""
 
     certificate_id: str
-    #: Empty when the certificate cannot be read.
+    #: The certificate's domain; empty if the certificate cannot be read.
     domain: str
     reason: str
 
     def to_json(self) -> dict[str, str]:
-        """For --json."""
+        """The step as a JSON object."""
         return {"id": self.certificate_id, "domain": self.domain, "reason": self.reason}
 
 
 def take_step(core: CertCore, certificate_id: str) -> LostStep | None:
-    """Take one step of a certificate. Errors are returned, so that the steps of other certificates are still taken.
+    """Take one step of a certificate. An error is returned, so that the caller goes on with other certificates.
 
     Returns:
-        None when no step was lost.
+        The step if it was lost, or else None.
 
     Raises:
         StorageUnavailableError: The store cannot be used at all.
     """
     try:
         core.reconcile(certificate_id)
-    except BaseException as error:  # boundary: see `CertCore.reconcile`, which has released the lease
+    except BaseException as error:  # boundary: `CertCore.reconcile` has released the lease
         if is_interrupt(error) or (
             isinstance(error, StorageUnavailableError) and not isinstance(error, StorageBusyError)
         ):
@@ -63,18 +63,24 @@ def take_step(core: CertCore, certificate_id: str) -> LostStep | None:
 
 
 def lost_steps(core: CertCore, certificate_ids: Sequence[str]) -> list[LostStep]:
-    """The steps that a worker lost, from `Worker.lost`."""
+    """The lost steps of a worker.
+
+    Args:
+        core: The open store.
+        certificate_ids: The IDs in `Worker.lost`.
+    """
     return [_lost(core, certificate_id, "the log has the details.") for certificate_id in certificate_ids]
 
 
 def broken_requests(core: CertCore, looked_at: Collection[str] | None = None) -> list[LostStep]:
-    """First issuances that are stuck because certcore or a plugin fails, not the CA or the owner.
+    """First issuances that are stuck because of certcore or a plugin, not because of the CA or the owner.
 
-    For renewals see `certcore.cli.failing_renewals`.
+    `certcore.cli.failing_renewals` reports renewals.
 
     Args:
         core: The open store.
-        looked_at: Only certificates with these IDs; None for all (at most one page per status).
+        looked_at: The IDs of the certificates to report; None for all certificates. Per status, only the first page is
+            read.
     """
     pages = [core.certificates.list(status=status, limit=_PAGE).items for status in (Status.PENDING, Status.PROCESSING)]
     return [

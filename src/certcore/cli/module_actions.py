@@ -1,4 +1,4 @@
-"""Actions of CA modules on the command line: their list, and running one with its values and its question."""
+"""List the actions that CA modules offer, and run one of them after its confirmation question."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["report_actions", "run_offered"]
 def report_actions(
     session: Session, offered: Sequence[ProfileAction] | Sequence[CertificateAction], command: str
 ) -> None:
-    """Print the offered actions with their settings.
+    """Print the offered actions, and the settings of each.
 
     Args:
         session: The open store.
         offered: The actions.
-        command: The command that runs one, without ``certcore`` and the action.
+        command: The command that runs an action, without ``certcore`` and without the action's name.
     """
     documents = [
         {
@@ -70,11 +70,11 @@ def run_offered(
 
     Args:
         session: The open store.
-        calls: The calls of the kind of object.
-        target: The object's ID.
-        action: The action's name. One that is not offered is refused by the call, with the names of those that are.
+        calls: ``core.authorities`` or ``core.certificates``.
+        target: The ID of the CA profile or the certificate.
+        action: The action's name. If it is not offered, the call raises an error with the names of the offered actions.
         pairs: Name and text of each ``--set`` option.
-        yes: Whether nothing is asked.
+        yes: Whether to run the action without asking.
 
     Raises:
         typer.Exit: The user did not confirm.

@@ -1,4 +1,4 @@
-"""Files that CA modules hand out, on the command line: their list, or the files in a folder."""
+"""List the files that a CA module offers, or write them to a folder."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Out = Annotated[
 
 
 def report_files(session: Session, files: Sequence[ModuleFile], out: Path | None) -> None:
-    """Write the files, and print which they are.
+    """Write the files if a folder is given, and print the list of files or the paths.
 
     Args:
         session: The open store.
         files: The files.
-        out: The folder; made (0700) when it is missing. None writes nothing.
+        out: The folder; created (0700) if it is missing. With None, nothing is written.
     """
     folder = None if out is None or not files else write_plain(out, [_exported(file) for file in files]).folder
     documents = [

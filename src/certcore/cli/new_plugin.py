@@ -1,8 +1,8 @@
 """Make the package of a new plugin from the copier template beside this file.
 
-`TEMPLATE` is a copier template, and ``copier copy`` makes the same files. This module fills it in with Jinja, as copier
-does. It does not use copier, which depends on fifteen packages and writes an answers file for updates, which would need
-a template in git.
+`TEMPLATE` is a copier template, and ``copier copy`` makes the same files. Like copier, this module renders the template
+with Jinja. It does not use copier itself: copier depends on fifteen packages, and writes an answers file, which is only
+useful for templates in git.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TEMPLATE: Final = Path(__file__).parent / "plugin_template"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _LONGEST_NAME: Final = 30
-#: Names that a plugin's package must not have, because it would hide a package that it imports.
+#: Packages that a plugin imports or is built with. A plugin's package of the same name would hide them.
 _TAKEN: Final = frozenset(
     {"attrs", "certcore", "certcore_puq_acme", "cryptography", "hatchling", "pytest", "test", "tests"}
 )
-#: The suffix that copier removes from the names of files that it fills in.
+#: The suffix of files that copier renders. Copier removes it from their names.
 _SUFFIX: Final = ".jinja"
 
 
@@ -47,16 +47,17 @@ def make_plugin(name: str, kind: PluginKind, folder: Path) -> tuple[Path, ...]:
     """Make the package of a plugin in a new folder.
 
     Args:
-        name: The name of the project: lower-case words with hyphens. The module and the entry point have underscores.
+        name: The name of the project: lower-case words joined by hyphens. In the names of the module and the entry
+            point, underscores replace the hyphens.
         kind: What the plugin brings.
-        folder: Where the folder ``name`` is made.
+        folder: The folder in which the folder ``name`` is created.
 
     Returns:
-        The files, with ``folder``.
+        The paths of the files, which begin with ``folder``.
 
     Raises:
         InvalidInputError: The name cannot be that of a package.
-        AlreadyExistsError: There is a folder, or a file, of that name.
+        AlreadyExistsError: There is already a folder or file with this name.
         FileError: A file cannot be written.
     """
     made = plugin_files(name, kind)
@@ -74,7 +75,7 @@ def make_plugin(name: str, kind: PluginKind, folder: Path) -> tuple[Path, ...]:
 
 
 def plugin_files(name: str, kind: PluginKind) -> dict[str, str]:
-    """The texts of the files of a new package, by their paths in the project's folder.
+    """The texts of the files of a new package, by path relative to the project's folder.
 
     Raises:
         InvalidInputError: The name cannot be that of a package.
@@ -86,7 +87,7 @@ def plugin_files(name: str, kind: PluginKind) -> dict[str, str]:
         raise MissingPackageError("certcore plugin new", "jinja2", extra="cli") from None
     package = name.replace("-", "_")
     _check_name(name, package)
-    # Templates of Python and TOML: nothing is escaped, as there is no HTML.
+    # The templates are Python and TOML, not HTML, so nothing must be escaped.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATE), keep_trailing_newline=True, undefined=StrictUndefined
     )
@@ -96,7 +97,7 @@ def plugin_files(name: str, kind: PluginKind) -> dict[str, str]:
     for source in sorted(path for path in project.rglob("*") if path.is_file()):
         parts = str(source.relative_to(project)).removesuffix(_SUFFIX).split("/")
         names = [environment.from_string(part).render(values) for part in parts]
-        if all(names):  # an empty name leaves its file out
+        if all(names):  # a file with an empty name in its path is left out
             is_filled_in = source.suffix == _SUFFIX
             template = environment.get_template(str(source.relative_to(TEMPLATE))) if is_filled_in else None
             made["/".join(names)] = template.render(values) if template else source.read_text(encoding="utf-8")

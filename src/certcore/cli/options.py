@@ -8,9 +8,9 @@ import typer
 
 __all__ = ["FAILED", "INTERRUPTED", "Certificate", "Database", "Json", "Keyring", "Targets"]
 
-#: Exit code: the command failed; the message says why and what to do.
+#: Exit code: the command failed. Its message has the reason and advice.
 FAILED: Final = 1
-#: Exit code: ended by Ctrl-C or SIGTERM before it was done.
+#: Exit code: Ctrl-C or SIGTERM ended the command before it was done.
 INTERRUPTED: Final = 130
 
 Database = Annotated[

@@ -41,7 +41,7 @@ __all__ = [
     "time_left",
 ]
 
-#: Columns when the output is not a terminal: wide enough that table rows stay on one line for grep.
+#: The width of the output in columns when stdout is not a terminal. Table rows then stay on one line, for grep.
 _WIDE: Final = 200
 _STYLES: Final = MappingProxyType(
     {
@@ -89,7 +89,7 @@ class Output:
         return self._stderr
 
     def error(self, error: CertCoreError) -> None:
-        """Print an error with its advice on stderr, and as JSON on stdout with ``--json``."""
+        """Print an error with its advice on stderr. With ``--json``, print it as JSON on stdout, too."""
         if self.as_json:
             print(json.dumps(error_document(error), indent=2), flush=True)
         self.note(f"Error: {error.message}", "bold red")
@@ -101,7 +101,7 @@ class Output:
 
 @contextmanager
 def reporting(*, as_json: bool) -> Iterator[Output]:
-    """Run a command's body. Errors become a message and exit code 1; unexpected ones are reported as bugs."""
+    """Run a command's body. Errors become a message and exit code 1; unexpected exceptions are reported as bugs."""
     output = Output(as_json)
     try:
         yield output
@@ -110,7 +110,7 @@ def reporting(*, as_json: bool) -> Iterator[Output]:
     except CertCoreError as error:
         output.error(error)
         raise typer.Exit(FAILED) from None
-    except OSError as error:  # a file system error for which no caller has a better message
+    except OSError as error:  # a file system error that no caller has explained
         subject = f" for {error.filename}" if error.filename else ""
         output.error(FileError(f"The system reported an error{subject}: {error.strerror or type(error).__name__}."))
         raise typer.Exit(FAILED) from None
@@ -123,7 +123,7 @@ def reporting(*, as_json: bool) -> Iterator[Output]:
 
 
 def describe_bug(error: BaseException) -> str:
-    """The message for an unexpected exception. The exception's own text is left out: it may contain secrets."""
+    """The message for an unexpected exception, without the exception's own text, which may contain secrets."""
     return (
         f"This is a bug in certcore or in a plugin ({type(error).__name__}). Please report it with the steps that led "
         "to it; CERTCORE_DEBUG=1 shows the traceback."
@@ -142,11 +142,12 @@ def console(*, stderr: bool = False) -> Console:
 def plain(text: object, *, lines: bool = False) -> str:
     """Text without control sequences or extra lines, safe to print on a terminal.
 
-    Control characters, which a CA's answer or a plugin's text may contain, become U+FFFD; line breaks become spaces.
+    A CA's answer or a plugin's text may contain control characters. They become U+FFFD; line breaks become spaces.
 
     Args:
         text: The text.
-        lines: Keep line breaks, where they cannot be mistaken for certcore's own output, as in a table cell.
+        lines: Keep line breaks. Only for places, such as a table cell, where a new line cannot pass for certcore's own
+            output.
     """
     shown = str(text) if lines else " ".join(str(text).splitlines())
     return "".join(
@@ -181,7 +182,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """Labels and values; rows without a value are left out."""
+    """A table of labels and values, without the rows whose value is empty."""
     from rich.table import Table  # noqa: PLC0415 - see console
 
     made = Table.grid(padding=(0, 2))
@@ -194,7 +195,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
 
 
 def shown_moment(moment: datetime | None) -> str:
-    """A time as text, in UTC like all times that certcore shows; empty for None."""
+    """A time as text in UTC, as certcore shows all times; empty for None."""
     return messages.shown_moment(moment, seconds=True)
 
 

@@ -15,13 +15,13 @@ _ADVICE = "Start it as root, or omit --user and have the service manager start i
 
 
 def become(user: str) -> None:
-    """Switch permanently to another user, with that user's groups or one named group.
+    """Switch permanently to another user, and to the groups of this user or to one given group.
 
     Args:
         user: ``NAME`` or ``NAME:GROUP``; numbers are IDs that must exist on the system.
 
     Raises:
-        InvalidInputError: There is no such user or group, or it is root.
+        InvalidInputError: The user or the group does not exist, or is root.
         CertCoreError: The system refuses, or this process could become root again.
     """
     name, separator, group = user.partition(":")
@@ -49,7 +49,7 @@ def become(user: str) -> None:
 
 
 def _require_for_good(name: str) -> None:
-    """Refuse to serve when the process can become root again, as with the capability CAP_SETUID."""
+    """Raise CommandError if the process can become root again, for example with the capability CAP_SETUID."""
     try:
         os.setresuid(0, 0, 0)
     except OSError:

@@ -1,4 +1,4 @@
-"""How commands refer to certificates and CA profiles, and the report after a change."""
+"""The names by which commands refer to certificates and CA profiles, and the report after a change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def reference(core: CertCore, certificate: Certificate) -> str:
 
 
 def shown_domain(certificate: Certificate) -> str:
-    """The domain in Unicode, with the A-label form in parentheses where they differ."""
+    """The domain in Unicode, with the A-label form in parentheses if the two differ."""
     domain = certificate.domain
     return domain.ascii if domain.unicode == domain.ascii else f"{domain.unicode} ({domain.ascii})"
 

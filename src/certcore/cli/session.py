@@ -45,10 +45,10 @@ __all__ = [
 ]
 
 _SQLITE: Final = "sqlite:///"
-#: Advice of the library that is replaced by commands.
+#: The library's advice that `_with_commands` replaces by commands.
 _LIST_CERTIFICATES: Final = "List the certificates to see which exist."
 _LIST_PROFILES: Final = "List the CA profiles to see which exist."
-#: The commands of `certcore cert` whose names differ from those of the actions.
+#: By action: the command of `certcore cert`, if its name differs from that of the action.
 _COMMANDS: Final = MappingProxyType(
     {"back_to_draft": "draft", "cancel_attempt": "cancel", "check_now": "check", "generate_csr": "csr"}
 )
@@ -56,7 +56,7 @@ _COMMANDS: Final = MappingProxyType(
 
 @frozen(kw_only=True)
 class Store:
-    """The database and the keyring that belong together."""
+    """The locations of a database and of the keyring for it."""
 
     #: The database's URL; it may hold a password.
     url: str = field(repr=False)
@@ -65,14 +65,14 @@ class Store:
 
     @property
     def database_path(self) -> Path | None:
-        """The SQLite file; None for another database."""
+        """The path of the SQLite file; None if the database is not SQLite."""
         if not self.url.startswith(_SQLITE):
             return None
         return Path(self.url.removeprefix(_SQLITE).partition("?")[0])
 
     @property
     def keyring_path(self) -> Path | None:
-        """The keyring file; None when the keyring is not a file."""
+        """The path of the keyring file; None if the keyring is not a file."""
         scheme, separator, rest = self.keyring.partition(":")
         if not separator or len(scheme) == 1:
             return Path(self.keyring)
@@ -80,13 +80,13 @@ class Store:
 
     @property
     def shown(self) -> tuple[str, str]:
-        """The locations of database and keyring, without passwords."""
+        """The locations of database and keyring for messages, without passwords and PINs."""
         database = self.database_path or self.url.partition("?")[0].rpartition("@")[2]
         return str(database), str(self.keyring_path or self.keyring.partition("?")[0])
 
     @property
     def database_exists(self) -> bool:
-        """Whether the database file exists. True for a database server, where only opening shows it."""
+        """Whether the SQLite file exists and is not empty. True for a database server, which only opening can check."""
         path = self.database_path
         return path is None or (path.is_file() and path.stat().st_size > 0)
 
@@ -97,12 +97,12 @@ class Session:
 
     core: CertCore
     output: Output
-    #: The actor for the timeline.
+    #: The actor that the timeline names.
     actor: str
 
 
 def actor() -> str:
-    """The user who runs this command, as an actor for timelines."""
+    """The actor for timelines: the user who runs this command."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a user ID without a name, as in containers
@@ -110,10 +110,10 @@ def actor() -> str:
 
 
 def locate(database: str, keyring: str) -> Store:
-    """The store that the options name; defaults are in the user's data directory.
+    """The store that the options name. By default its files are in the user's data directory.
 
     Raises:
-        InvalidInputError: The path cannot be put into a URL.
+        InvalidInputError: The path cannot be part of a URL, or names the home of an unknown user.
     """
     from platformdirs import user_data_path  # noqa: PLC0415 - not needed for --help
 
@@ -127,13 +127,13 @@ def locate(database: str, keyring: str) -> Store:
 
 
 def create(store: Store, output: Output) -> tuple[bool, bool]:
-    """Create what is missing of directory (0700), keyring and database (on a server: its tables).
+    """Create the directory (0700), the keyring file and the database (on a server: its tables), if they are missing.
 
     Returns:
         Whether the keyring was created, and whether the database was.
 
     Raises:
-        CertCoreError: Something cannot be created, or the database exists and its keyring does not.
+        CertCoreError: One of them cannot be created, or the database exists and its keyring file does not.
     """
     from certcore.adapters.sql import find_revision  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
 

@@ -18,7 +18,7 @@ from certcore.ports.ca_module import CAModule
 
 __all__ = ["Profile", "add_command", "matching", "profiles_of"]
 
-#: A value that is valid for every required field, to find out which directory the other settings lead to.
+#: A value that every required field accepts. With it, the directory of incomplete settings can be determined.
 _PLACEHOLDER: Final = "acme.example.com"
 
 
@@ -45,7 +45,7 @@ def profiles_of(core: CertCore, names: Sequence[str], *, actor: str) -> list[Pro
     """The CA profiles with these names or IDs, in this order; all profiles when `names` is empty.
 
     Raises:
-        NotFoundError: There is no profile of such a name.
+        NotFoundError: A name or ID is unknown.
     """
     authorities = core.authorities.list(actor=actor)
     if names:
@@ -58,7 +58,7 @@ def profiles_of(core: CertCore, names: Sequence[str], *, actor: str) -> list[Pro
 
 
 def matching(profiles: Sequence[Profile], directory_url: str, server: str) -> list[Profile]:
-    """The profiles for a directory, or for any directory on `server` when the URL is not known."""
+    """The profiles for a directory, or for any directory on `server` if `directory_url` is empty."""
     if directory_url:
         return [
             profile for profile in profiles if profile.directory and _same(profile.directory) == _same(directory_url)
@@ -70,10 +70,10 @@ def add_command(core: CertCore, directory_url: str, server: str, email: str) -> 
     """The command that adds a CA profile for a directory; empty when no loaded module supports ACME directories.
 
     Args:
-        core: The store with its loaded modules.
-        directory_url: The directory; empty when only its host is known.
+        core: The open store.
+        directory_url: The directory's URL; empty if only its host is known.
         server: ``host`` or ``host:port`` of the CA.
-        email: The account's e-mail address, which the profile should have as well.
+        email: The e-mail address for the profile, from the account.
     """
     url = directory_url or f"https://{server}/directory"
     for name, module in core.authorities.modules().items():
@@ -95,7 +95,7 @@ def add_command(core: CertCore, directory_url: str, server: str, email: str) -> 
 
 
 def _leading_to(module: CAModule[Any, Any], form: Sequence[FormField], url: str) -> dict[str, str] | None:
-    """The settings that make a profile of this module use a directory; None when there are none."""
+    """The settings with which a profile of this module uses a directory; None if no settings lead to it."""
     names = {field.name for field in form}
     needed = {field.name: _PLACEHOLDER for field in form if field.required and field.kind is not FieldKind.CHOICE}
     choices = [choice.value for field in form if field.name == "ca" for choice in field.choices]
@@ -107,12 +107,15 @@ def _leading_to(module: CAModule[Any, Any], form: Sequence[FormField], url: str)
 
 
 def _directory(module: CAModule[Any, Any] | None, settings: Mapping[str, Any]) -> str:
-    """The ACME directory of a profile with these settings: the attribute ``directory`` of its settings class."""
+    """The URL of the ACME directory of a profile with these settings; empty without one.
+
+    It is the attribute ``directory`` of the module's settings class.
+    """
     if module is None:
         return ""
     try:
         directory = getattr(read_settings(module.name, module.profile_type, settings), "directory", "")
-    except CertCoreError:  # settings stored by another version of the module
+    except CertCoreError:  # incomplete settings, or settings that another version of the module stored
         return ""
     return directory if isinstance(directory, str) else ""
 

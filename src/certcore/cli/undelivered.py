@@ -1,4 +1,4 @@
-"""Deliveries of events that failed or are outstanding, with the time of the next try."""
+"""Deliveries that failed or are outstanding, with the time of the next try."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ __all__ = [
 ]
 
 
-#: How long an event may wait for a process before it is reported.
+#: A delivery that has not failed is reported when it is overdue by more than this.
 _A_MOMENT: Final = timedelta(minutes=1)
 
 
 def deliveries_of(core: CertCore, certificate_id: str, *, actor: str) -> Deliveries | None:
-    """The state of the deliveries to the targets; None when the actor may not see it.
+    """The state of a certificate's deliveries to the targets; None when the actor may not see it.
 
     Raises:
-        NotFoundError: There is no timeline of such a certificate.
+        NotFoundError: There is no timeline for this certificate.
     """
     try:
         return core.certificates.deliveries(certificate_id, actor=actor)
@@ -45,7 +45,10 @@ def deliveries_of(core: CertCore, certificate_id: str, *, actor: str) -> Deliver
 
 
 def _behind(deliveries: Deliveries, now: datetime) -> Sequence[tuple[str, DeliveryCursor]]:
-    """The targets that failed, or have waited for long: an event that was stored just now is told in a moment."""
+    """The targets whose delivery has failed or is overdue, with the delivery.
+
+    A delivery that has just become due is left out, because a process is about to make it.
+    """
     return [
         (name, delivery)
         for name, delivery in sorted(deliveries.behind.items())
@@ -54,7 +57,7 @@ def _behind(deliveries: Deliveries, now: datetime) -> Sequence[tuple[str, Delive
 
 
 def targets_document(deliveries: Deliveries | None, now: datetime) -> dict[str, Any]:
-    """The JSON member ``targets`` with the targets that are behind; no member without `deliveries`."""
+    """The JSON member ``targets`` with the targets that are behind; an empty object if `deliveries` is None."""
     if deliveries is None:
         return {}
     return {
@@ -73,7 +76,7 @@ def targets_document(deliveries: Deliveries | None, now: datetime) -> dict[str, 
 
 
 def draw_targets(to: Console, deliveries: Deliveries | None, now: datetime) -> None:
-    """Print the targets that are behind; nothing when there are none."""
+    """Print the targets that are behind, if any."""
     if deliveries is None or not (behind := _behind(deliveries, now)):
         return
     rows = [
@@ -81,7 +84,7 @@ def draw_targets(to: Console, deliveries: Deliveries | None, now: datetime) -> N
             name,
             delivery.attempts,
             shown_moment(delivery.due_at),
-            # Without a failure the delivery waits for its turn, or for a process that has the target.
+            # A delivery that has not failed waits for its turn, or for a process that has the target.
             delivery.reason or "not delivered yet",
         )
         for name, delivery in behind
@@ -101,7 +104,7 @@ class Undelivered:
     domain: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """For machines."""
+        """The delivery as a JSON object."""
         return {"target": self.target, "id": self.certificate_id, "domain": self.domain, "reason": self.reason}
 
     def __str__(self) -> str:
@@ -109,7 +112,7 @@ class Undelivered:
 
 
 def undelivered(core: CertCore) -> Sequence[Undelivered]:
-    """The deliveries to the targets of this process that have failed, in this process or an earlier one.
+    """The failed deliveries to the targets of this process. They may have failed in an earlier process.
 
     Raises:
         StorageError: The store cannot be used now.
@@ -122,7 +125,7 @@ def undelivered(core: CertCore) -> Sequence[Undelivered]:
 
 
 def undelivered_of(core: CertCore, certificate_id: str) -> Sequence[Undelivered]:
-    """The failed deliveries of one certificate to this process's targets, now or in an earlier process.
+    """The failed deliveries of one certificate to the targets of this process, as `undelivered`.
 
     Raises:
         StorageError: The store cannot be used now.

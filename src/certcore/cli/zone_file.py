@@ -25,7 +25,7 @@ __all__ = ["ZoneFile"]
 _log = logging.getLogger(__name__)
 _TTL: Final = 30
 _NEGATIVE_TTL: Final = 5
-#: Types at the apex that the server builds from `Zone`; the file's records of these types are not served as they are.
+#: The server builds the apex records of these types from `Zone`, and does not serve those of the file unchanged.
 _APEX_TYPES: Final = frozenset({"SOA", "NS"})
 
 _Records = Mapping[str, Mapping[str, Sequence[str]]]
@@ -35,26 +35,27 @@ _Records = Mapping[str, Mapping[str, Sequence[str]]]
 class _Content:
     """The content of a file when it was last read."""
 
-    #: Modification time in nanoseconds, size and inode, to notice changes.
+    #: Modification time in nanoseconds, size and inode. If one of them differs, the file has changed.
     mark: tuple[int, int, int]
     zone: Zone
-    #: Name to type to values.
+    #: Values by name and type.
     records: _Records = field(repr=False)
 
 
 class ZoneFile:
     """A master file as a `certcore.ports.dns.ZoneSource`.
 
-    The file is read again when its modification time, size or inode changes. While it cannot be read, the last content
-    is served and a warning is logged. Wildcards and delegations in the file have no effect, and $INCLUDE is refused.
+    The file is read again when its modification time, size or inode changes. While the file is missing or invalid, the
+    last valid content is served; an invalid file is logged as a warning. Wildcards and delegations in the file have no
+    effect, and $INCLUDE is refused.
 
     Args:
         apex: The zone's name; names in the file are relative to it unless they end in a dot.
         path: The file. Records need a TTL, for example from $TTL. SOA and NS may be missing; the server makes them.
 
     Raises:
-        InvalidInputError: The name is invalid, or the file cannot be read or parsed or has records of another zone; the
-            message has the line.
+        InvalidInputError: The name is invalid, the file cannot be read or parsed, or it has records of another zone.
+            The message about a syntax error names the line.
     """
 
     def __init__(self, apex: str, path: Path) -> None:
@@ -71,16 +72,16 @@ class ZoneFile:
         self._content = _read(origin, path)
 
     def zones(self) -> Sequence[Zone]:
-        """The zone, as it is in the file now."""
+        """The zone that the file describes now."""
         return (self._current().zone,)
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The records at a name, as they are in the file now."""
+        """The records that the file has for a name now."""
         del zone
         return self._current().records.get(name, {})
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether any name below has records."""
+        """Whether there are records for a name below `name`."""
         del zone
         return any(each.endswith(f".{name}") for each in self._current().records)
 
@@ -88,7 +89,7 @@ class ZoneFile:
         try:
             mark = _mark(self._path)
         except OSError:
-            return self._content  # an editor that is saving may have removed the file for a moment
+            return self._content  # an editor may remove the file for a moment while it saves
         with self._lock:
             if mark not in (self._content.mark, self._complained):
                 try:
@@ -107,7 +108,7 @@ def _mark(path: Path) -> tuple[int, int, int]:
 
 def _read(origin: dns.name.Name, path: Path) -> _Content:
     try:
-        mark = _mark(path)  # taken before reading: changes made meanwhile are read the next time
+        mark = _mark(path)  # before reading, so that a change made meanwhile is noticed the next time
         text = path.read_text(encoding="utf-8")
         parsed = _parse(origin, text, path)
     except OSError as error:
@@ -120,7 +121,7 @@ def _read(origin: dns.name.Name, path: Path) -> _Content:
     nameservers: list[str] = []
     ttls = []
     negative_ttl = _NEGATIVE_TTL
-    each: Any  # dnspython's records have the fields of their type
+    each: Any  # the attributes of a dnspython record depend on its type
     for name, ttl, each in parsed.iterate_rdatas():
         kind = dns.rdatatype.to_text(each.rdtype)
         if name == origin and kind in _APEX_TYPES:
@@ -135,7 +136,7 @@ def _read(origin: dns.name.Name, path: Path) -> _Content:
     zone = Zone(
         apex=apex,
         nameservers=tuple(nameservers) or (f"ns1.{apex}",),
-        # The server has one TTL per zone; the shortest satisfies all records.
+        # The server has one TTL per zone: the shortest, so that no record is cached longer than the file allows.
         ttl=min(ttls, default=_TTL),
         negative_ttl=negative_ttl,
     )
@@ -143,12 +144,12 @@ def _read(origin: dns.name.Name, path: Path) -> _Content:
 
 
 def _parse(origin: dns.name.Name, text: str, path: Path) -> dns.zone.Zone:
-    """Read a master file; `dns.zone.from_text` would leave out the records of other zones without a word."""
+    """Parse a master file. `dns.zone.from_text` is not used, because it silently ignores records of other zones."""
     parsed = dns.zone.Zone(origin, relativize=False)
     with parsed.writer(replacement=True) as transaction:
         tokenizer = dns.tokenizer.Tokenizer(text, str(path))
         reader = dns.zonefile.Reader(tokenizer, dns.rdataclass.IN, transaction, allow_include=False)
-        # Names outside of the zone reach the transaction then, which refuses them.
+        # The reader ignores names outside of its origin. With the root, they reach the transaction, which refuses them.
         reader.zone_origin = dns.name.root
         try:
             reader.read()

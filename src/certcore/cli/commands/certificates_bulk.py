@@ -142,7 +142,7 @@ def _agreed(session: Session, *, yes: bool, question: str) -> bool:
 class _Row:
     """The result for one certificate."""
 
-    #: As it was typed.
+    #: The certificate's name or ID, as the user typed it.
     name: str
     error: CertCoreError | None = None
     #: The files that were written.
@@ -165,7 +165,7 @@ class _Row:
 
 
 def _looked_up(session: Session, names: Sequence[str]) -> tuple[list[_Row], dict[str, Certificate]]:
-    """A row for each certificate that does not exist, and the existing ones by the name that was typed."""
+    """A row for each name without a certificate, and the certificates by the name that the user typed."""
     rows: list[_Row] = []
     certificates: dict[str, Certificate] = {}
     for name in dict.fromkeys(names):
@@ -180,7 +180,7 @@ def _looked_up(session: Session, names: Sequence[str]) -> tuple[list[_Row], dict
 
 
 def _run(session: Session, names: Sequence[str], call: Callable[[Sequence[str]], Sequence[BulkResult[Any]]]) -> None:
-    """Look the certificates up, run the action, and print a line for each; exit with 1 unless all went well."""
+    """Look the certificates up, run the action, and print a line for each. Exits with 1 unless all succeeded."""
     rows, certificates = _looked_up(session, names)
     typed = {certificate.id: name for name, certificate in certificates.items()}
     rows += [_Row(typed[result.certificate_id], result.error) for result in call(list(typed))]

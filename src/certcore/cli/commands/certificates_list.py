@@ -114,7 +114,7 @@ def list_certificates(  # noqa: PLR0917 - Typer gives them all by name
             ]
             headers = ["DOMAIN", "STATUS", "VALID UNTIL", "RENEWS AT", "AUTHORITY", "ID"]
             if not any(row[-1] for row in rows):
-                # Ids are long, and only needed where several certificates have the same domain.
+                # IDs are long, and only needed if several certificates have the same domain.
                 to.print(table(headers[:-1], [row[:-1] for row in rows]))
             else:
                 to.print(table(headers, rows))

@@ -55,7 +55,7 @@ def _id(session: Session, certificate: str) -> str:
     try:
         return session.core.certificates.find(certificate, actor=session.actor).id
     except NotFoundError:
-        return certificate  # the timeline of a deleted certificate is kept
+        return certificate  # the ID of a deleted certificate, whose timeline is kept
 
 
 def _verify(session: Session, certificate_id: str, head: str) -> None:

@@ -1,4 +1,4 @@
-"""``certcore demo``: the life of a certificate on this machine, with a real ACME server; cleans up afterwards."""
+"""``certcore demo``: the life of a certificate on this machine, with a real ACME server. Nothing is left behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["demo"]
 _MODULE: Final = "puq_acme"
 _DOMAIN: Final = "shop.demo.test"
 _ALIAS: Final = "www.shop.demo.test"
-#: The zone of the certificate's owner, whose part the demo plays.
+#: The zone of the certificate's owner. The demo sets the owner's records in it.
 _OWNERS_ZONE: Final = "demo.test"
 _TECH_ZONE: Final = "acme.panel.test"
 _LOOPBACK: Final = "127.0.0.1"
@@ -91,7 +91,7 @@ class _Story:
             self.console.file.flush()
 
     def draw(self, draw: Callable[[Console], None]) -> None:
-        """Print what `draw` draws, indented, unless JSON was asked for."""
+        """Call `draw` and print its output indented, unless JSON was asked for."""
         if self.output.as_json:
             return
         with self.console.capture() as captured:
@@ -141,7 +141,7 @@ def _set_up(story: _Story, started: ExitStack) -> _Stage:
     keyring = folder / "keyring.json"
     CertCore.create_keyring(keyring)
     core = started.enter_context(
-        # Only this one of the installed plugins: the demo's events must not trigger deploy hooks.
+        # No other installed plugin is loaded, because the demo's events must not trigger deploy hooks.
         CertCore.open(f"sqlite:///{folder}/certcore.db", keyring=keyring, plugins=[_plugin()], installed_plugins=False)
     )
     zone = MemoryZone(_OWNERS_ZONE, negative_ttl=0)
@@ -250,7 +250,7 @@ def _renew(story: _Story, stage: _Stage) -> None:
 
 
 def _verified(story: _Story, stage: _Stage, *, details: bool = True) -> Leaf:
-    """The leaf in service, after its chain was verified up to Pebble's root."""
+    """Verify the chain of the leaf in service up to Pebble's root, and return the leaf."""
     view = stage.core.certificates.view(stage.certificate.id)
     if view.active is None or view.active.fullchain_pem is None:
         raise CommandError("The demo's certificate has no leaf.", advice="Please report it.")

@@ -23,7 +23,7 @@ from certcore.zone_serving import serve_zones
 __all__ = ["dns", "parse_address"]
 
 _MAX_PORT: Final = 65535
-#: Seconds between two checks for a signal, on systems where waiting cannot be interrupted.
+#: Seconds between two checks for a signal, for systems on which a signal does not interrupt waiting.
 _SIGNAL_CHECK_INTERVAL: Final = 1.0
 
 dns = typer.Typer(no_args_is_help=True, help="The DNS server for the tech zones.")
@@ -113,7 +113,7 @@ def _read_keys(path: Path) -> Sequence[TransferKey]:
 
 
 def _switch_user(user: str) -> None:
-    """Drop root privileges. Lazily imported modules are imported first: the other user may not be able to read them."""
+    """Drop root privileges. Modules that are needed later are imported first: the other user may not be able to."""
     import dns.rdtypes.ANY.HINFO  # noqa: F401, PLC0415
     import rich.console  # noqa: F401, PLC0415
 
@@ -124,7 +124,7 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
     """Read ``HOST:PORT``, with an IPv6 address in brackets.
 
     Raises:
-        typer.BadParameter: It is not of this form.
+        typer.BadParameter: The text does not have this form.
     """
     host, separator, port = text.strip().rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")

@@ -55,7 +55,7 @@ def import_one(  # noqa: PLR0917 - Typer gives them all by name
         if len(named_files) > _MAX_FILES:
             raise InvalidInputError("FILE", f"there are more than {_MAX_FILES} files; join PEM files into one.")
         password = password_from(password_file)
-        # The order of the files does not matter: leaf, chain and key are found in any of them.
+        # The files may be in any order: the import looks for leaf, chain and key in each of them.
         contents = [content_of(path, option) for path, option in named_files]
         leaf, private_key, bundle = (*contents, None, None)[:_MAX_FILES]
         checked = session.core.certificates.check_import(

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["sealing_keys"]
 
-#: Secrets that are re-wrapped between two progress messages.
+#: How many secrets are re-wrapped per batch, after which the progress is printed.
 _BATCH: Final = 500
-#: Passes over all secrets; a later pass finds secrets that others sealed with an old key during an earlier one.
+#: Passes over all secrets. During a pass, another process may seal secrets with an old key; the next pass finds them.
 _PASSES: Final = 3
 
 sealing_keys = typer.Typer(no_args_is_help=True, help="Sealing keys: add one, make it current, re-wrap, retire.")
@@ -109,7 +109,7 @@ def retire(key_id: KeyId, database: Database = "", keyring: Keyring = "", as_jso
 
 @contextmanager
 def _naming_the_command() -> Iterator[None]:
-    """Advise the command that lists the keys when a key is not found."""
+    """Advise to run the command that lists the keys, if a key is not found."""
     try:
         yield
     except NotFoundError as error:

@@ -48,7 +48,7 @@ def obtain(  # noqa: PLR0917 - Typer gives them all by name
     """
     pairs = [pair(field) for field in fields or ()]
     with open_session(database, keyring, as_json=as_json, targets=lambda: read_targets_file(targets)) as session:
-        # Only options that were given: an existing certificate must match these, and its other fields are kept.
+        # Only the options that were given. An existing certificate must match them, and keeps its other fields.
         form = with_options(
             fields_given(session, pairs, authority=authority, owner=owner),
             pairs,

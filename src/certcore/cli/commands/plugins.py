@@ -42,7 +42,7 @@ TellObserver = Annotated[bool, typer.Option("--tell-observer", help=_TELLS)]
 _SETUP = (
     "A ModuleSetup or WrittenZone of certcore.testing, or a function that returns one: what the suites need to see."
 )
-#: By hook: the suite that checks it, and the text when that suite was not run.
+#: By hook: the subject of the suite that checks it (empty without a suite), and the text if no suite has checked it.
 _UNCHECKED = {
     "certcore_on_event": (
         "observer",
@@ -165,7 +165,7 @@ def check(
 
 @frozen(kw_only=True)
 class _SuiteOptions:
-    """What the command line says about the suites."""
+    """The options of the command that concern the suites."""
 
     tell: bool
     keyring_url: str
@@ -199,10 +199,10 @@ def _conformance(
 
 
 def _name_server(text: str) -> ZoneServer:
-    """The name server of ``ADDRESS``, ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``.
+    """Parse ``ADDRESS``, ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``.
 
     Raises:
-        InvalidInputError: It is none of these.
+        InvalidInputError: The text has none of these forms.
     """
     is_bare = text.count(":") > 1 and "[" not in text
     address, _, port = (text, "", "") if is_bare else text.rpartition(":") if ":" in text else (text, "", "")
@@ -213,7 +213,7 @@ def _name_server(text: str) -> ZoneServer:
 
 
 def _unchecked(info: PluginInfo, report: ConformanceReport) -> Sequence[str]:
-    """The parts of a plugin that no suite has checked, and how to check them."""
+    """Sentences about the parts of a plugin that no suite has checked, and how to check them."""
     subjects = {str(result.check.subject) for result in report.results}
     texts = [text for hook, (subject, text) in _UNCHECKED.items() if hook in info.hooks and subject not in subjects]
     if any(result.outcome == "not_judged" for result in report.results):
@@ -293,7 +293,7 @@ def _package(info: PluginInfo) -> str:
 
 
 def _brings(info: PluginInfo) -> str:
-    """In words what a plugin brings."""
+    """What a plugin brings, in words."""
     parts = [
         *(f"CA module {name}" for name in info.ca_modules),
         *(f"zone writer {name}" for name in info.zone_writers),
@@ -303,7 +303,7 @@ def _brings(info: PluginInfo) -> str:
     return ", ".join([*parts, *others])
 
 
-#: What a plugin is by its hooks that register nothing by name.
+#: Names for the hooks that register nothing by name.
 _WORDS = {
     "certcore_authorize": "policy",
     "certcore_catalogues": "translations",

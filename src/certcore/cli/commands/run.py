@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "run", "run_until_idle"]
 
-#: Seconds between two looks for changes.
+#: Seconds between two checks for changes.
 _POLL_INTERVAL: Final = 0.2
-#: Work that becomes due within this time is waited for. Checks that wait for an owner are due later than that.
+#: ``--until-idle`` waits for work that becomes due within this time. Checks that wait for an owner are due later.
 _SOON: Final = timedelta(seconds=8)
-#: After this many seconds without a change, only work that is due now is waited for.
+#: After this many seconds without a change, ``--until-idle`` only waits for work that is due now.
 _QUIET: Final = 10.0
-#: Seconds that running steps have to finish.
+#: Seconds that running steps have to finish when the command stops.
 _DRAIN_TIMEOUT: Final = 60.0
 #: Seconds between two writes of the health file.
 _HEALTH_INTERVAL: Final = 5
-#: Due certificates that `--once` asks for at a time; certificates that had their step may be due again among them.
+#: How many due certificates ``--once`` asks for at a time. Some may have had their step, and be due again.
 _BATCH: Final = 1000
-#: Preflights of one `--once`: each may take some seconds, while the DNS is waited for.
+#: The most preflights of one ``--once``. Each may take some seconds, because it waits for DNS answers.
 _PREFLIGHTS: Final = 20
-#: Certificates per status that are watched for changes.
+#: The most certificates per status that are watched for changes.
 _MAX_WATCHED: Final = 1000
 
 
@@ -124,7 +124,7 @@ class Progress:
         self._watched = self._look()
 
     def changes(self) -> list[tuple[Certificate | None, Certificate]]:
-        """The certificates whose status or problem changed since the last call: before (None if new) and after."""
+        """The certificates whose status or problem changed since the last call, each before (None if new) and after."""
         before, after = self._watched, self._look()
         self._watched = dict(after)
         for certificate_id in before.keys() - after.keys():
@@ -146,18 +146,18 @@ class Progress:
 def run_until_idle(
     worker: Worker, progress: Progress, *, timeout: float
 ) -> Iterator[tuple[Certificate | None, Certificate]]:
-    """Wait until a worker has nothing to do now, and yield the changes meanwhile.
+    """Wait until a worker has nothing left to do, and yield the changes meanwhile.
 
     Args:
         worker: A started worker.
         progress: Created before the worker was started.
-        timeout: Seconds.
+        timeout: The most seconds to wait.
 
     Yields:
         Each change, as `Progress.changes` returns it.
 
     Raises:
-        TimeoutError: There is still work to do.
+        TimeoutError: There is still work to do after `timeout`.
     """
     core, pause = progress.core, threading.Event()
     deadline = time.monotonic() + timeout
@@ -166,7 +166,7 @@ def run_until_idle(
         for change in progress.changes():
             last_change = time.monotonic()
             yield change
-        # With many certificates that wait for owners, a check of one of them is always due soon.
+        # If many certificates wait for owners, the check of one of them is always due soon.
         within = timedelta(0) if time.monotonic() - last_change > _QUIET else _SOON
         if worker.is_idle(within) and not core.certificates.list(status=Status.PROCESSING, limit=1).items:
             yield from progress.changes()
@@ -194,7 +194,7 @@ def _run_once(session: Session) -> None:
     progress = Progress(core=session.core)
     looked_at: set[str] = set()
     lost: list[LostStep] = []
-    # One step per certificate, even if it is due again at once.
+    # One step per certificate, even if its next step is due at once.
     while batch := [certificate_id for certificate_id in session.core.due(_BATCH) if certificate_id not in looked_at]:
         looked_at.update(batch)
         steps = (take_step(session.core, certificate_id) for certificate_id in batch)
@@ -291,7 +291,7 @@ def _run_for_ever(session: Session, worker: Worker, health_file: Path | None) ->
         with _working(session, worker) as progress:
             session.output.note("Working. Press Ctrl-C to stop.", "dim")
             for second in itertools.count():
-                with suppress(StorageUnavailableError):  # the worker logs it; both keep trying
+                with suppress(StorageUnavailableError):  # the worker logs it; the worker and this loop try again
                     for change in progress.changes():
                         changes += 1
                         _report_change(session, change)
@@ -323,7 +323,7 @@ def _working(session: Session, worker: Worker) -> Iterator[Progress]:
 
 @contextmanager
 def _spinner(session: Session) -> Iterator[None]:
-    """Show a spinner, on a terminal only."""
+    """Show a spinner if stderr is a terminal."""
     to = session.output.stderr
     if not to.is_terminal:
         yield

@@ -40,7 +40,7 @@ class _Outcome(StrEnum):
 
     IMPORTED = "imported"
     PLANNED = "would be imported"
-    #: It existed without a CA profile, and was bound to one.
+    #: The certificate existed without a CA profile, and was bound to one.
     BOUND = "bound"
     TO_BE_BOUND = "would be bound"
     THERE = "already there"
@@ -66,7 +66,7 @@ class _Request:
     """The options of the command."""
 
     profiles: Sequence[Profile]
-    #: Whether `profiles` were named by ``--authority``; or else they are all profiles.
+    #: True if ``--authority`` named the profiles; False if `profiles` are all profiles of the store.
     named: bool
     owner: str
     dry_run: bool
@@ -178,7 +178,7 @@ def _certificate(session: Session, certificate: FoundCertificate, request: _Requ
 
 
 def _present(session: Session, certificate: FoundCertificate, owner: str) -> Certificate | None:
-    """The stored certificate of this owner with this leaf, current or former."""
+    """The owner's stored certificate that has or had this leaf; None if there is none."""
     fingerprint = certificate.bundle.leaf.fingerprint_sha256
     return next(iter(session.core.certificates.search(fingerprint, owner=owner, limit=1, actor=session.actor)), None)
 
@@ -197,7 +197,7 @@ def _import(session: Session, certificate: FoundCertificate, profile: Profile | 
 
 
 def _unbound(session: Session, row: _Row, matches: int) -> _Row:
-    """The row with the reason why no CA profile renews the certificate, and the command to run."""
+    """The row, with the reason why no CA profile renews the certificate, and with the command that adds a profile."""
     place = row.source.directory_url or row.source.server
     if not place:
         reason = "the directory does not show which CA issued it; name a CA profile with --authority"
@@ -212,7 +212,7 @@ def _unbound(session: Session, row: _Row, matches: int) -> _Row:
 
 
 def _accounts(session: Session, result: Found, profiles: Sequence[Profile], *, dry_run: bool) -> Iterator[_Row]:
-    """Import accounts, those with the most certificates first, because a profile has only one account."""
+    """Import the accounts. A profile has only one account, so those with the most certificates come first."""
     uses = Counter(certificate.account for certificate in result.certificates)
     assigned: set[str] = set()
     for account in sorted(result.accounts, key=lambda item: -uses[item.reference]):
@@ -236,7 +236,7 @@ def _accounts(session: Session, result: Found, profiles: Sequence[Profile], *, d
 
 def _account(session: Session, account: FoundAccount, profile: Profile, *, dry_run: bool) -> _Row:
     offered = {action.name: action for action in session.core.authorities.actions(profile.id, actor=session.actor)}
-    # An import that asks for confirmation would replace an account that is in use.
+    # The action asks for confirmation if it would replace an account that is in use.
     if _IMPORT_KEY not in offered or offered[_IMPORT_KEY].confirm is not None:
         if account.url and account.url in _shown_facts(session, profile):
             return _Row(source=account, outcome=_Outcome.THERE, profile=profile)
@@ -254,7 +254,7 @@ def _account(session: Session, account: FoundAccount, profile: Profile, *, dry_r
 
 
 def _shown_facts(session: Session, profile: Profile) -> set[str]:
-    """The values of the facts on a profile's page, such as its account URL."""
+    """The values in the `Facts` hints of a profile, such as its account URL."""
     hints = session.core.authorities.hints(profile.id, actor=session.actor)
     return {str(row.value) for hint in hints if isinstance(hint, Facts) for row in hint.rows}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_leaf", "draw_timeline", "draw_view"]
 
-#: How many entries of a timeline are shown; --json prints all.
+#: How many entries of the timeline `draw_view` prints.
 _ENTRIES: Final = 15
 
 
@@ -104,7 +104,7 @@ def _changed(field: str, before: object, after: object) -> Iterator[str]:
         for name in dict.fromkeys((*before, *after)):
             if before.get(name) != after.get(name):
                 yield from _changed(name, before.get(name), after.get(name))
-    elif before == after:  # "…" twice: for some fields the timeline only records that they changed
+    elif before == after:  # both are "…": of some fields the timeline only records that they changed
         yield field
     else:
         yield f"{field}: {_value(before)} → {_value(after)}"

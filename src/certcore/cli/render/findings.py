@@ -1,4 +1,4 @@
-"""Findings in a terminal: the cause first, then the remedy as records that are ready to copy."""
+"""Findings as text for a terminal: the cause, then the remedy as DNS records that are ready to copy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def draw_findings(to: Console, findings: Sequence[Finding], indent: str = "") ->
     """Print findings.
 
     Args:
-        to: Where to.
-        findings: Those first that a person should read first.
-        indent: Printed in front of each line.
+        to: The console.
+        findings: The findings, the most important first.
+        indent: Text in front of each line.
     """
     if not findings:
         to.print(f"{indent}✓ Nothing keeps the names from being validated.", style="green", soft_wrap=True)

@@ -80,17 +80,17 @@ def draw_hints(to: Console, hints: Sequence[Hint], certificate: str) -> None:
             case Link():
                 to.print(f"{plain(hint.label)}: {plain(hint.url)}", soft_wrap=True)
             case Form() | Refresh():
-                pass  # for web pages: on the command line, options are the form, and the user repeats the command
+                pass  # for web pages: the command line has options, and the user repeats the command
 
 
 def draw_records(to: Console, rows: Sequence[DnsRecord]) -> None:
-    """Print the DNS records that the owner has to set, each on a line ready to copy, with its state below."""
+    """Print the DNS records that the owner has to set: each on a line that is ready to copy, with its state below."""
     if not rows:
         return
     name, kind = max(len(row.name) for row in rows), max(len(row.type) for row in rows)
     to.print(f"  {'NAME':{name}}  {'TYPE':{kind}}  VALUE", style="dim", soft_wrap=True)
     for row in rows:
-        # soft_wrap: copied lines must not contain line breaks from rich.
+        # soft_wrap: rich must not break lines, because users copy them.
         to.print(f"  {plain(row.name):{name}}  {row.type:{kind}}  {plain(row.value)}", soft_wrap=True)
         sign, style, words = _RECORDS[row.state]
         shown = f": {plain(row.seen)}" if row.seen and row.state is not RecordState.CORRECT else ""

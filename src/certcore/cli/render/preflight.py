@@ -1,4 +1,4 @@
-"""A preflight in a terminal: yes or no, who has to act, and the obstacles."""
+"""A preflight as text for a terminal: whether a renewal would succeed, who has to act, and the obstacles."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def draw_preflight(to: Console, domain: str, preflight: Preflight) -> None:
     """Print the result of a preflight.
 
     Args:
-        to: Where to.
-        domain: The certificate's name, as it is shown.
-        preflight: What was found.
+        to: The console.
+        domain: The certificate's domain, as text.
+        preflight: The result.
     """
     readiness = preflight.readiness
     if readiness is None:
@@ -46,5 +46,5 @@ def draw_preflight(to: Console, domain: str, preflight: Preflight) -> None:
         if obstacles:
             to.print(heading)
             draw_findings(to, [obstacle.finding for obstacle in obstacles], "  ")
-    if preflight.version:  # otherwise it is not checked automatically
+    if preflight.version:  # version 0: the preflight is not stored, and not repeated automatically
         to.print(f"The next automatic check is at {shown_moment(preflight.due_at)}.", style="dim", soft_wrap=True)
