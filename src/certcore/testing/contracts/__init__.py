@@ -17,5 +17,5 @@ _SUITES = (
     "timelines",
     "zone_writers",
 )
-# A failing assertion shows both sides, wherever the suite is inherited. The pytest plugin does the same.
+# Failing assertions show both sides, also in a suite that is inherited elsewhere. The pytest plugin does the same.
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))

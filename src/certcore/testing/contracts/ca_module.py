@@ -1,4 +1,4 @@
-"""What every CA module keeps: the docstrings of `certcore.plugin.CAModule` and its powers, as tests.
+"""The rules of CA modules, from the docstrings of `certcore.plugin.CAModule` and its powers, as pytest tests.
 
 ::
 
@@ -15,7 +15,7 @@
 
         module_name = "my_module"
 
-Whatever the module promises to certcore is checked as `certcore.model.plugin_calls` checks it in operation.
+Calls of the module are checked by `certcore.model.plugin_calls`, as in operation.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ _MOST_STEPS: Final = 1000
 
 
 class CAModuleContract:
-    """Inherit, and give it ``core``, ``settings`` and ``module_name``; override the rest where the module needs it."""
+    """Inherit this class, define ``core``, ``settings`` and ``module_name``, and override the rest if necessary."""
 
     #: The module's name.
     module_name: ClassVar[str]
-    #: Names to obtain certificates for; all different, all possible with ``settings``.
+    #: Different names for which certificates can be obtained with ``settings``.
     domains: ClassVar[tuple[str, ...]] = ("one.shop.test", "two.shop.test", "three.shop.test")
-    #: Settings that must be refused, with the field that is to be named.
+    #: Settings that must be refused, each with the field that the error must name.
     invalid_settings: ClassVar[tuple[tuple[Mapping[str, Any], str], ...]] = ()
 
-    #: How much time by the core's clock a certificate may take to become active: simulated, under a frozen clock.
+    #: How long a certificate may take to become active, by the core's clock, which may be simulated.
     patience: ClassVar[timedelta] = timedelta(days=3)
-    #: How many seconds on the real clock it may take, where the core has that clock.
+    #: How many seconds it may take if the core has the real clock.
     deadline: ClassVar[float] = 240.0
 
     @pytest.fixture
@@ -88,24 +88,24 @@ class CAModuleContract:
 
     @pytest.fixture
     def settings(self) -> Mapping[str, Any]:
-        """The settings of a profile that works."""
+        """The settings of a working CA profile."""
         raise NotImplementedError("Give the suite a fixture `settings`: those of a profile that works.")
 
     def wait(self, core: CertCore, duration: timedelta) -> None:
-        """Let time pass: by default, put the clock of a `certcore.testing.clock.FrozenEnvironment` forward."""
+        """Let time pass; by default, by moving the clock of a `certcore.testing.clock.FrozenEnvironment`."""
         environment = ModuleHarness(core).environment
         if not isinstance(environment, FrozenEnvironment):
             raise NotImplementedError("Give the core a FrozenEnvironment, or override `wait`: let this time pass.")
         environment.advance(duration)
 
     def owner_acts(self, core: CertCore, certificate_id: str) -> None:
-        """Do what the owner of the domain has to do, when it has to do anything (set the CNAMEs, say)."""
+        """Act as the owner of the domain if that is necessary, for example by setting CNAMEs."""
 
     def held_outside(self, core: CertCore) -> int:
-        """How many things the module holds outside at this moment (TXT values, say)."""
+        """The number of resources that the module holds outside now, for example TXT values."""
         return 0
 
-    # -- what the tests are made of -------------------------------------------------------------------------------
+    # -- helpers of the tests -------------------------------------------------------------------------------------
 
     @pytest.fixture
     def module(self, core: CertCore) -> CAModule[Any, Any]:
@@ -115,17 +115,17 @@ class CAModuleContract:
 
     @pytest.fixture
     def authority_id(self, core: CertCore, settings: Mapping[str, Any]) -> str:
-        """A profile that works."""
+        """The ID of a working CA profile."""
         return core.authorities.create("contract", module=self.module_name, settings=settings).id
 
     def requested(self, core: CertCore, authority_id: str, number: int = 0) -> str:
-        """A certificate whose key and CSR are made, and whose owner has acted."""
+        """The ID of a certificate with a key and CSR, after its owner has acted."""
         draft = core.certificates.create(self.domains[number], authority=authority_id)
         self.owner_acts(core, draft.id)
         return core.certificates.generate_csr(draft.id).id
 
     def drive(self, core: CertCore, certificate_id: str, until: Callable[[Certificate], bool]) -> Certificate:
-        """Reconcile until the certificate is as wanted, bounded in time: by a frozen clock in steps, too."""
+        """Reconcile until a condition holds, within a time limit, and with a frozen clock within a number of steps."""
         deadline, end = time.monotonic() + self.deadline, core.now() + self.patience
         is_frozen = isinstance(ModuleHarness(core).environment, FrozenEnvironment)
         steps = 0
@@ -141,7 +141,7 @@ class CAModuleContract:
         return certificate
 
     def issued(self, core: CertCore, certificate_id: str) -> Certificate:
-        """The certificate, active and with nothing left to do about this issuance."""
+        """The certificate after it has become active and nothing is left to do for this issuance."""
         certificate = self.drive(core, certificate_id, lambda certificate: certificate.status is Status.ACTIVE)
         for _ in range(10):
             if not any(issuance.needs_clean_up for issuance in core.certificates.issuances(certificate_id)):
@@ -150,15 +150,15 @@ class CAModuleContract:
         return certificate
 
     def ask(self, core: CertCore, certificate_id: str) -> StepResult | None:
-        """Call the module for the attempt in flight, and keep nothing of what it returns."""
+        """Call the module for the current issuance, and discard the result."""
         if core.certificates.view(certificate_id).issuance is None:
             return None
         return ModuleHarness(core).advance(certificate_id)
 
-    # -- what it is -----------------------------------------------------------------------------------------------
+    # -- forms and settings ---------------------------------------------------------------------------------------
 
     def test_it_says_what_it_is(self, module: CAModule[Any, Any]) -> None:
-        """Name, title and both attrs classes are there, and every field of the forms has a JSON form."""
+        """It has a name, a title and both attrs classes, and every form field has a JSON form."""
         assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", module.name)
         assert module.name == self.module_name
         assert module.title.strip()
@@ -167,7 +167,7 @@ class CAModuleContract:
             assert json.dumps([field.to_json() for field in fields_of(kind)])
 
     def test_settings_come_back(self, core: CertCore, authority_id: str, settings: Mapping[str, Any]) -> None:
-        """A profile is the same after it was stored and opened again, and shows no secret."""
+        """A CA profile is unchanged after it was stored and read again, and its views show no secret."""
         stored = core.authorities.get(authority_id)
         profile: object = ModuleHarness(core).profile(authority_id)
         assert isinstance(profile, core.authorities.modules()[self.module_name].profile_type)
@@ -186,14 +186,14 @@ class CAModuleContract:
         assert core.authorities.list() == []
 
     def test_it_can_be_checked(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """The test of a profile that works has no failures."""
+        """The test of a working CA profile finds no failures."""
         report = core.authorities.check(authority_id)
         assert isinstance(report, CheckReport)
         assert report.ok, report
         assert report.items or not isinstance(module, SupportsCheck)
 
     def test_the_forms_and_the_profile_can_be_shown(self, core: CertCore, authority_id: str) -> None:
-        """Forms, actions and the right column of a profile that works are there, with a JSON form."""
+        """The forms, actions and hints of a working CA profile can be made, and have a JSON form."""
         for fields in (core.authorities.profile_form(authority_id), core.authorities.certificate_form(authority_id)):
             assert json.dumps([field.to_json() for field in fields])
         hints = [hint_to_json(hint) for hint in core.authorities.hints(authority_id)]
@@ -202,10 +202,10 @@ class CAModuleContract:
             core.authorities.actions(authority_id)
         )
 
-    # -- what it does ---------------------------------------------------------------------------------------------
+    # -- issuances ------------------------------------------------------------------------------------------------
 
     def test_a_draft_becomes_active(self, core: CertCore, authority_id: str) -> None:
-        """The leaf is for the names and the key of the request, and nothing stays outside."""
+        """The leaf has the names and the key of the request, and the module holds nothing outside afterwards."""
         certificate_id = self.requested(core, authority_id)
         certificate = self.issued(core, certificate_id)
         issuance = core.certificates.issuances(certificate_id)[-1]
@@ -216,7 +216,7 @@ class CAModuleContract:
         assert not issuance.needs_clean_up
 
     def test_steps_are_plain_and_quick(self, core: CertCore, authority_id: str) -> None:
-        """What a step returns is plain JSON, not large, and without secrets; it returns at once instead of waiting."""
+        """A step returns quickly instead of waiting. Its result is plain JSON, small, and without secrets."""
         certificate_id = self.requested(core, authority_id)
 
         def active(certificate: Certificate) -> bool:
@@ -232,7 +232,7 @@ class CAModuleContract:
         self.drive(core, certificate_id, active)
 
     def test_what_it_notes_is_in_the_timeline_once(self, core: CertCore, authority_id: str) -> None:
-        """The notes of its steps are whole sentences within bounds: the timeline has each of them, and has it once."""
+        """The notes of its steps are whole sentences within the limits, and the timeline has each note once."""
         certificate_id = self.requested(core, authority_id)
         returned: list[Note] = []
 
@@ -254,7 +254,7 @@ class CAModuleContract:
             assert (str(note.about), text) in noted
 
     def test_a_step_that_is_lost_and_repeated_does_no_harm(self, core: CertCore, authority_id: str) -> None:
-        """Every step is done twice, as after a crash before its result was stored; the certificate becomes active."""
+        """A certificate becomes active even if each step is repeated, as after a crash before its result was stored."""
         certificate_id = self.requested(core, authority_id)
 
         def active(certificate: Certificate) -> bool:
@@ -279,7 +279,7 @@ class CAModuleContract:
         assert self.held_outside(core) == 0
 
     def test_revoking_can_be_repeated(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """A leaf that is revoked already is no error: the process may have died before it could store the answer."""
+        """Revoking a revoked leaf is not an error, because the process may have died before it stored the result."""
         if not isinstance(module, SupportsRevocation):
             return
         certificate_id = self.issued(core, self.requested(core, authority_id))
@@ -293,7 +293,7 @@ class CAModuleContract:
     def test_the_ca_can_be_asked_about_renewals(
         self, core: CertCore, module: CAModule[Any, Any], authority_id: str
     ) -> None:
-        """A module with renewal information has some, or none, about a leaf that it has issued."""
+        """A module with renewal information returns it, or None, for a leaf that it has issued."""
         if not isinstance(module, SupportsRenewalInfo):
             return
         view = core.certificates.view(self.issued(core, self.requested(core, authority_id)).id)
@@ -303,7 +303,7 @@ class CAModuleContract:
         call_plugin(module.name, "renewal_info", module.renewal_info, view.active, context, returns=kind)
 
     def test_a_preflight_holds_nothing(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """Looking ahead says yes or no of a leaf in service, again and again, and begins and holds nothing."""
+        """A preflight of a certificate in service can be repeated. It starts no issuance and holds nothing outside."""
         if not isinstance(module, SupportsPreflight):
             return
         certificate_id = self.issued(core, self.requested(core, authority_id)).id
@@ -315,7 +315,7 @@ class CAModuleContract:
         assert self.held_outside(core) == 0
 
     def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:
-        """A certificate that is deleted at any point of its way takes with it what the module holds outside."""
+        """If a certificate is deleted after any step, the module releases what it holds outside."""
         for steps in range(8):
             certificate_id = self.requested(core, authority_id)
             for _ in range(steps):
@@ -326,7 +326,7 @@ class CAModuleContract:
             assert self.held_outside(core) == 0
 
     def test_certificates_do_not_mix(self, core: CertCore, authority_id: str) -> None:
-        """Several at once, step by step in turns: each gets its own leaf."""
+        """If the steps of several issuances take turns, each certificate gets its own leaf."""
         ids = [self.requested(core, authority_id, number) for number in range(len(self.domains))]
         pending = list(ids)
         deadline, end = time.monotonic() + self.deadline, core.now() + self.patience
@@ -345,7 +345,7 @@ class CAModuleContract:
         assert len({core.certificates.view(certificate_id).leaf for certificate_id in ids}) == len(ids)
 
     def test_hints_for_every_status(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """Whatever the status is, the hints are values with a JSON form and without key material."""
+        """In every status, the hints have a JSON form and contain no private key."""
         certificate_id = self.requested(core, authority_id)
         self.issued(core, certificate_id)
         view = core.certificates.view(certificate_id)
@@ -362,7 +362,7 @@ class CAModuleContract:
                 assert "PRIVATE KEY" not in text
 
     def test_actions_in_hints_are_possible(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """A button that is shown is one that works in this status, or an action that the module itself offers now."""
+        """Each action in a hint is possible in this status, or is an action that the module offers now."""
         certificate_id = self.requested(core, authority_id)
         context = ModuleHarness(core).context(authority_id)
         for _ in range(2):

@@ -5,8 +5,8 @@
     class TestMyCA(ModuleConformance):
         conformance_setup = ModuleSetup(plugin=my_plugin, settings={"api_key": "…"})
 
-The suite runs once for the class. A rule that does not concern the module, or cannot be judged because another one is
-broken, is skipped with the reason.
+The suite runs once for the class. A rule that does not apply to the module, or that cannot be judged because
+another rule is broken, is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["ModuleConformance"]
 
 
 class ModuleConformance:
-    """Inherit, and name the module in `conformance_setup`."""
+    """Inherit this class, and define `conformance_setup`."""
 
-    #: What is checked.
+    #: The setup of the module.
     conformance_setup: ClassVar[ModuleSetup]
 
     @pytest.fixture(scope="class")
     @classmethod
     def conformance_report(cls, request: pytest.FixtureRequest) -> ConformanceReport:
-        """What came of the suite; it runs once."""
+        """The report of the suite, which is run once for the class."""
         setup: ModuleSetup = request.cls.conformance_setup
         return run(setup)
 

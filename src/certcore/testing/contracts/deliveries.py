@@ -1,4 +1,4 @@
-"""What every store keeps about deliveries: a cursor per observer and certificate, and which observers there are."""
+"""Rules of stores for deliveries: the known observers, and a cursor per observer and certificate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeliveriesContract:
         raise NotImplementedError
 
     def test_pending_events_are_offered_to_all_observers(self, storage: Storage) -> None:
-        """Once, pending for longest first; a new cursor begins at what was offered before, due since the event."""
+        """Events are offered once, the longest pending first. A new cursor begins after the events offered before."""
         _append(storage, "late", at=NOW + _SECOND)
         _append(storage, "c", "c")
         with storage.read() as transaction:
@@ -47,7 +47,7 @@ class DeliveriesContract:
         assert _offer(storage, "web", "mail") == 0
 
     def test_an_observer_that_comes_later_begins_there(self, storage: Storage) -> None:
-        """It is offered what happens from then on, and what nobody was offered; cursors that are there go on."""
+        """A new observer is offered later events, and those that nobody was offered; other cursors continue."""
         _append(storage, "c")
         _offer(storage, "web")
         _append(storage, "c", at=NOW + _SECOND)
@@ -56,7 +56,7 @@ class DeliveriesContract:
         assert places == {"mail": (1, 2, NOW + _SECOND), "web": (0, 2, NOW)}
 
     def test_only_what_is_due_to_these_observers_is_claimed(self, storage: Storage) -> None:
-        """Longest overdue first, up to the limit, and nobody else's: another process has that observer."""
+        """Only cursors of the given observers are claimed, the longest overdue first, up to the limit."""
         _append(storage, "late", at=NOW + _SECOND)
         _append(storage, "c")
         _offer(storage, "web", "mail", "elsewhere")
@@ -83,7 +83,7 @@ class DeliveriesContract:
         assert [each.token for each in later] == [2, 2, 2, 2]
 
     def test_a_delivery_is_settled(self, storage: Storage) -> None:
-        """Who took all is not due any more; who failed waits; the lease ends; the other observers' cursors stay."""
+        """A complete delivery is no longer due, and a failed one waits. The lease ends. Other cursors are unchanged."""
         _append(storage, "c", "c")
         _offer(storage, "mail", "web")
         mail, web = _claim(storage, "mail", "web")
@@ -108,7 +108,7 @@ class DeliveriesContract:
             assert transaction.deliveries.failing(observers=["mail", "web"], limit=9) == []
 
     def test_what_failed_can_be_tried_again_at_once(self, storage: Storage) -> None:
-        """One observer or all of them; what has not failed, and other certificates, stay as they are."""
+        """Failed deliveries to one observer or to all become due; others, and other certificates, are unchanged."""
         _append(storage, "c", "other")
         _offer(storage, "mail", "web", "log")
         for cursor in _claim(storage, "mail", "web"):
@@ -126,7 +126,7 @@ class DeliveriesContract:
         assert {cursor.due_at for cursor in _cursors(storage)} == {NOW}
 
     def test_events_that_come_during_a_delivery_are_not_missed(self, storage: Storage) -> None:
-        """Who took all that it was given is due again, if more was offered meanwhile; a retry is not hurried."""
+        """After a complete delivery, events offered meanwhile are due. They do not make a retry due earlier."""
         _append(storage, "c")
         _offer(storage, "mail", "web")
         mail, web = _claim(storage, "mail", "web")
@@ -164,7 +164,7 @@ class DeliveriesContract:
             transaction.deliveries.settle(evolve(other, delivered=1))
 
     def test_a_cursor_that_was_begun_anew_is_not_that_of_an_old_lease(self, storage: Storage) -> None:
-        """An observer that was forgotten during a delivery gets new cursors, which count leases from 0."""
+        """The new cursor of an observer that was forgotten during a delivery is not affected by the old lease."""
         with storage.write() as transaction:
             transaction.deliveries.save_observer(KnownObserver(name="mail", seen_at=NOW))
         _append(storage, "c")
@@ -181,7 +181,7 @@ class DeliveriesContract:
         assert _cursors(storage) == [new]
 
     def test_a_delivery_that_a_wrong_clock_has_put_off(self, storage: Storage) -> None:
-        """A delivery that is due in some years is due now, and a lease until then does not keep others away."""
+        """A delivery that is due in some years is made due now, and a lease until then does not block it."""
         years = NOW + timedelta(days=6 * 365)
         _append(storage, "held")
         _offer(storage, "mail")
@@ -197,7 +197,7 @@ class DeliveriesContract:
         assert {cursor.certificate_id for cursor in _claim(storage, "mail", owner="you")} == {"c", "held"}
 
     def test_observers_are_known_until_they_are_forgotten(self, storage: Storage) -> None:
-        """Each with two dates; its cursors go with it, some at a time, and it is known until the last one is gone."""
+        """An observer has two dates. Its cursors are deleted in parts, and it is known until all are deleted."""
         observer = KnownObserver(name="Größe", seen_at=NOW)
         with storage.write() as transaction:
             transaction.deliveries.save_observer(evolve(observer, name="web"))
@@ -223,7 +223,7 @@ class DeliveriesContract:
         assert len(left) == 3
 
     def test_several_at_once_claim_each_delivery_once(self, storage: Storage) -> None:
-        """Threads that tell, offer, claim and settle at once: each observer gets each event once, and in order."""
+        """If several threads append, offer, claim and settle, each observer gets each event once and in order."""
         delivered: dict[tuple[str, str], list[int]] = {}
         ids = [f"c{number}" for number in range(6)]
 

@@ -1,4 +1,4 @@
-"""What every store keeps about keys: IDs, owners and names are compared byte by byte."""
+"""Rules of stores for keys: IDs, owners and names are compared byte by byte."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from certcore.testing.contracts.samples import LATER, NOW, sample_authority, sam
 
 __all__ = ["LOOKALIKES", "KeysContract"]
 
-#: Keys that databases like to take for one another: padded, in other case, with other accents, composed otherwise, with
-#: characters of no width, of full width, and the sharp s. No two of them are equal.
+#: Different keys that databases may treat as equal: they differ only in padding, case, accents, Unicode normalization,
+#: zero-width or full-width characters, or have a sharp s.
 LOOKALIKES = (
     "anna",
     "anna ",
@@ -54,7 +54,7 @@ class KeysContract:
         raise NotImplementedError
 
     def test_owners_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Lists, searches, counts and overlaps of an owner have the rows of exactly this owner."""
+        """Lists, searches, counts and shared names of an owner only have rows of exactly this owner."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number, owner in enumerate(LOOKALIKES):
@@ -72,7 +72,7 @@ class KeysContract:
                 assert certificates.sharing(certificate) == []
 
     def test_ids_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Each ID has its own certificate, issuance, schedule, timeline and profile; one that is like it has none."""
+        """Each ID has its own certificate, issuance, schedule, timeline and profile; a similar ID has none of them."""
         there, missing = LOOKALIKES[::2], LOOKALIKES[1::2]
         with storage.write() as transaction:
             for number, key in enumerate(there):
@@ -109,7 +109,7 @@ class KeysContract:
                 assert transaction.issuances.of_certificate(key) == []
 
     def test_observers_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Each name has its own cursor, which only a claim of exactly that name takes, and is forgotten alone."""
+        """Each name has its own cursor. Claiming or forgetting an observer only affects exactly this name."""
         there, missing = sorted(LOOKALIKES[::2]), LOOKALIKES[1::2]
         with storage.write() as transaction:
             for name in there:
@@ -134,7 +134,7 @@ class KeysContract:
             assert sorted(each.observer for each in transaction.deliveries.of_certificate("c")) == there[1:]
 
     def test_what_is_written_under_one_key_leaves_the_others_alone(self, storage: Storage) -> None:
-        """Saving, taking over and deleting reach exactly the row of the key."""
+        """Saving, taking over and deleting change only the row with exactly this key."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number, key in enumerate(LOOKALIKES):
@@ -154,7 +154,7 @@ class KeysContract:
             assert all(transaction.schedules.get(key).token == 0 for key in (second, *others))
 
     def test_names_of_profiles_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Each may be taken beside the others, and is found by itself only."""
+        """Similar names can be used for different CA profiles, and each is found only by exactly its name."""
         with storage.write() as transaction:
             for number, name in enumerate(LOOKALIKES):
                 assert transaction.authorities.by_name(name) is None
@@ -168,7 +168,7 @@ class KeysContract:
             transaction.authorities.add(sample_authority(99, name=LOOKALIKES[1]))
 
     def test_secrets_and_documents_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Purpose and owner of a secret, namespace and key of a document."""
+        """This applies to the purpose and owner of a secret, and to the namespace and key of a document."""
         few = LOOKALIKES[:3] + LOOKALIKES[6:10]
         pairs = list(product(few, few))
         with storage.write() as transaction:

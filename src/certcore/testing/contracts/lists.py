@@ -1,4 +1,4 @@
-"""What every store keeps about lists: filters, orders, pages, and which certificates share names."""
+"""Rules of stores for lists: filters, orders, pages, and certificates that share names."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ListsContract:
     @pytest.mark.parametrize("order", list(SortKey))
     @pytest.mark.parametrize("limit", [1, 2, 4])
     def test_every_order_has_pages(self, listed: Storage, order: SortKey, *, descending: bool, limit: int) -> None:
-        """Page by page in every order and direction: each row once, equal ones by ID, those without a leaf last."""
+        """Pages in every order and direction have each row once, with equal rows by ID and rows without a leaf last."""
         expected = {
             SortKey.DOMAIN: [1, 2, 3, 4, 5, 6],
             SortKey.NOT_AFTER: [6, 4, 2, 5, 1, 3],
@@ -160,7 +160,7 @@ class ListsContract:
         ],
     )
     def test_conditions_filter_lists(self, listed: Storage, only: dict[str, Any], expected: list[int]) -> None:
-        """Certificates are found by what holds for them at a moment, and by where their issuance stands."""
+        """Certificates are found by conditions at a moment, and by the state of their issuance."""
         owner, administrator = Standing(attempt=Attempt.OWNER), Standing(attempt=Attempt.ADMINISTRATOR)
         with listed.write() as transaction:
             transaction.certificates.add(_one(7, status=Status.PENDING, standing=owner))
@@ -206,7 +206,7 @@ class ListsContract:
             assert transaction.authorities.names([]) == {}
 
     def test_names_filter_lists(self, storage: Storage) -> None:
-        """By any part of any name, or by a domain above it; neither a wildcard nor a percent sign is special."""
+        """Certificates are found by a part of a name or by a parent domain. ``*`` and ``%`` have no special meaning."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number, names in enumerate(
@@ -232,7 +232,7 @@ class ListsContract:
                 assert sorted(_ids(certificates)) == [f"certificate-{number}" for number in expected], only
 
     def test_leaves_filter_lists(self, listed: Storage) -> None:
-        """By the serial number or a fingerprint of any leaf that a certificate has or had."""
+        """Certificates are found by the serial number or a fingerprint of any of their present and former leaves."""
         leaf = evolve(sample_leaf(), serial_hex="00ab12", fingerprint_sha256="ff" * 32, fingerprint_sha1="ee" * 20)
         with listed.write() as transaction:
             transaction.issuances.add(sample_issuance(outcome=Outcome.ISSUED, leaf=leaf))
@@ -265,7 +265,7 @@ class ListsContract:
                     assert _ids(certificates) == [f"certificate-{number}"]
 
     def test_which_certificates_share_names(self, storage: Storage) -> None:
-        """The same name, a wildcard above it or a name below a wildcard: of the same owner only, and not deeper."""
+        """Certificates of one owner share names that are equal, or that a wildcard of the other certificate matches."""
         names = {
             1: ("shop.example.com", "*.shop.example.com"),
             2: ("www.shop.example.com",),

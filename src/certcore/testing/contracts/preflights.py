@@ -1,4 +1,4 @@
-"""What every store keeps about the regular checks of certificates in service."""
+"""Rules of stores for preflights, the regular checks of certificates in service."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PreflightsContract:
         return store_in_service(storage)
 
     def test_a_preflight_comes_back_as_it_was(self, in_service: Storage) -> None:
-        """Every field of a preflight and of what it found is kept, its texts ready to be translated."""
+        """Every field of a preflight and its obstacles is read back unchanged, and texts can still be translated."""
         preflight = Preflight(
             certificate_id="certificate-1",
             due_at=LATER,
@@ -104,7 +104,7 @@ class PreflightsContract:
                 transaction.preflights.save(late)
 
     def test_the_longest_overdue_preflights_come_first(self, in_service: Storage) -> None:
-        """What is due is listed in its order, and so is what was written under a wrong clock; nothing else is."""
+        """Preflights that are due, or were stored by a wrong clock, are listed by due time, and no others."""
         moments = [NOW, NOW - timedelta(days=1), NOW + LONGEST_WAIT + timedelta(seconds=1), NOW + timedelta(seconds=1)]
         with in_service.write() as transaction:
             for number, due_at in enumerate(moments, 1):
@@ -115,7 +115,7 @@ class PreflightsContract:
         assert self._due(in_service, NOW + LONGEST_WAIT, 10) == [f"certificate-{number}" for number in (2, 1, 4)]
 
     def test_certificates_in_service_without_a_preflight(self, in_service: Storage) -> None:
-        """Those in service are found, none twice, until each has a preflight."""
+        """Certificates in service are found, each once, until they have a preflight."""
         with in_service.read() as transaction:
             assert {*transaction.preflights.unplanned(limit=10)} == {f"certificate-{number}" for number in (1, 2, 4)}
             assert len(transaction.preflights.unplanned(limit=2)) == 2

@@ -1,4 +1,4 @@
-"""What every store keeps about its rows: they come back as they went in, and versions protect them."""
+"""Rules of stores for rows: they are read back unchanged, and versions protect them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RowsContract:
     # -- certificates ---------------------------------------------------------------------------------------------
 
     def test_a_certificate_comes_back_as_it_went_in(self, storage: Storage) -> None:
-        """Every field of a certificate survives, with microseconds and beyond ASCII."""
+        """Every field of a certificate is read back unchanged, with microseconds and characters beyond ASCII."""
         full = sample_certificate(
             status=Status.ACTIVE,
             issuance_id="i2",
@@ -97,7 +97,7 @@ class RowsContract:
             assert transaction.certificates.get("plain") == plain
 
     def test_a_stale_save_is_refused(self, filled: Storage) -> None:
-        """Of two edits of one version the second is refused, names both versions, and changes nothing."""
+        """Of two edits of one version, the second is refused and changes nothing; the error names both versions."""
         read = sample_certificate()
         with filled.write() as transaction:
             saved = transaction.certificates.save(evolve(read, wildcard=False))
@@ -112,7 +112,7 @@ class RowsContract:
             assert transaction.certificates.get("certificate-1") == saved
 
     def test_progress_touches_nothing_that_users_edit(self, filled: Storage) -> None:
-        """The engine writes only its own columns and leaves the version: a concurrent edit is kept."""
+        """The engine changes only its own columns and not the version, so a concurrent edit is kept."""
         with filled.write() as transaction:
             edited = transaction.certificates.save(sample_certificate(wildcard=False))
             old = sample_certificate(
@@ -137,7 +137,7 @@ class RowsContract:
         )
 
     def test_deleting_takes_everything_but_the_timeline(self, filled: Storage) -> None:
-        """A deleted certificate takes its issuances and its schedule with it; its events stay."""
+        """The issuances and the schedule of a deleted certificate are deleted, too; its events are kept."""
         with filled.write() as transaction:
             transaction.issuances.add(sample_issuance())
             transaction.events.append([Event(certificate_id="certificate-1", kind=EventKind.CREATED, at=NOW)])
@@ -215,7 +215,7 @@ class RowsContract:
     # -- issuances ------------------------------------------------------------------------------------------------
 
     def test_an_issuance_comes_back_as_it_went_in(self, filled: Storage) -> None:
-        """Every field of an issuance survives, and saving keeps what does not change."""
+        """Every field of an issuance is read back unchanged, and saving keeps the fields that do not change."""
         fresh = sample_issuance()
         keyless = sample_issuance(2, is_keyless=True, authority_id=None, csr_pem="")
         done = evolve(
@@ -278,7 +278,7 @@ class RowsContract:
             assert [authority.name for authority in transaction.authorities.list()] == ["CA 1", "CA 2"]
 
     def test_profile_names_are_unique(self, storage: Storage) -> None:
-        """A name or ID that is taken is refused for a new profile, and a name for a renamed one."""
+        """A new CA profile with a used name or ID is refused, and so is renaming a CA profile to a used name."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority(1))
             transaction.authorities.add(sample_authority(2))
@@ -292,7 +292,7 @@ class RowsContract:
             assert [authority.id for authority in transaction.authorities.list()] == ["authority-1", "authority-2"]
 
     def test_a_stale_profile_is_refused(self, filled: Storage) -> None:
-        """Of two edits of one version the second is refused."""
+        """Of two edits of one version, the second is refused."""
         with filled.write() as transaction:
             assert transaction.authorities.save(sample_authority(description="new")).version == 2
         for stale, version in ((sample_authority(), 2), (sample_authority(9), None)):
@@ -301,7 +301,7 @@ class RowsContract:
             assert caught.value.found == version
 
     def test_a_profile_in_use_stays(self, filled: Storage) -> None:
-        """Deleting a profile that a certificate uses is refused with the certificate's domain; afterwards it goes."""
+        """Deleting a CA profile that a certificate uses is refused, and the error names the certificate's domain."""
         with pytest.raises(InUseError) as caught, filled.write() as transaction:
             transaction.authorities.delete("authority-1")
         assert caught.value.users == ("d001.example",)
@@ -336,7 +336,7 @@ class RowsContract:
             assert [name.owner_id for name in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
 
     def test_certificates_are_found_by_what_people_have(self, storage: Storage) -> None:
-        """By the beginning of any name, by a domain above it, by serial number and fingerprint; of one owner, too."""
+        """A search is by the beginning of a name, a parent domain, a serial number or a fingerprint, and by owner."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number, owner in ((1, "anna"), (2, "anna"), (3, "bert")):
@@ -397,7 +397,7 @@ class RowsContract:
             assert [certificate.id for certificate in search(Search.parse("new"), owner="carla")] == [first]
 
     def test_certificates_are_counted_by_status(self, storage: Storage) -> None:
-        """Each status that there is, with its number; of one CA profile or owner, too."""
+        """Each status that occurs has its count, also for one CA profile or owner."""
         with storage.write() as transaction:
             assert transaction.certificates.count_by_status() == {}
             for number in (1, 2):

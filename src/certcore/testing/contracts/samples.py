@@ -66,7 +66,7 @@ def sample_certificate(number: int = 1, **changes: Any) -> Certificate:
 
 
 def sample_issuance(number: int = 1, **changes: Any) -> Issuance:
-    """An attempt that has just begun."""
+    """An issuance that has just begun."""
     values: dict[str, Any] = {
         "id": f"issuance-{number}",
         "certificate_id": "certificate-1",

@@ -25,7 +25,7 @@ class SecretsContract:
         raise NotImplementedError
 
     def test_secrets_by_their_key(self, storage: Storage) -> None:
-        """Which keys there are and how many secrets each has sealed; IDs that differ in case are two."""
+        """The IDs of the keys are listed with the number of secrets that each has sealed. Case distinguishes IDs."""
         with storage.read() as transaction:
             assert transaction.secrets.key_ids() == []
             assert dict(transaction.secrets.count_by_key()) == {}
@@ -35,7 +35,7 @@ class SecretsContract:
             assert dict(transaction.secrets.count_by_key()) == {"": 1, "K2": 1, "k2": 2, "ä": 1}
 
     def test_secrets_that_are_sealed_otherwise(self, storage: Storage) -> None:
-        """Those of all other keys, by purpose and owner, in pages that leave nothing out; each comes back whole."""
+        """Secrets sealed by other keys are listed by purpose and owner, in pages without gaps, with all fields."""
         names = [SecretName(purpose, owner) for purpose in ("P", "p", "q") for owner in ("A", "a", "a/1", "b")]
         with storage.write() as transaction:
             for number, name in enumerate(reversed(names)):
@@ -80,7 +80,7 @@ class SecretsContract:
             assert transaction.secrets.get(SecretName("p", "other")) == _SEALED
 
     def test_of_two_replacements_one_is_made(self, storage: Storage) -> None:
-        """Threads that have read the same secret and replace it at once: exactly one replaces it."""
+        """If threads replace the same secret concurrently after reading it, exactly one of them succeeds."""
         self._fill(storage, {f"o{number}": "k1" for number in range(20)})
         made: list[tuple[int, SealedSecret]] = []
 

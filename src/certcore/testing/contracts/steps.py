@@ -1,4 +1,4 @@
-"""The part of the storage contract that is about what one step reads and writes."""
+"""Rules of stores for the data that a step reads and writes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StepContract:
         return certificate
 
     def test_a_step_reads_what_is_live(self, filled: Storage) -> None:
-        """What is in service, under way, held outside, new or recent is read; the rest of the history is not."""
+        """Issuances that are in service, under way, held outside, new or recent are read; older ones are not."""
         certificate = self._issuances(
             filled,
             _finished(1),
@@ -59,7 +59,7 @@ class StepContract:
         assert live == [issuance for issuance in everything if issuance.number in {2, 4, 5, 6, 8}]
 
     def test_renewal_information_is_stored_by_itself(self, filled: Storage) -> None:
-        """What the CA says of the leaf in service is stored without the rest of the issuance, for one issuance."""
+        """The renewal information of an issuance's leaf can be stored without changing the rest of the issuance."""
         certificate = self._issuances(filled, _finished(1), _finished(2))
         info = RenewalInfo(check_at=LATER, start=NOW, end=LATER, renew_at=NOW, failures=2)
         before = _finished(1, renewal_info=evolve(info, failures=3))
@@ -82,7 +82,7 @@ class StepContract:
             transaction.issuances.save_renewal_info(_finished(2, certificate_id="x", renewal_info=info))
 
     def test_keys_of_leaves_that_have_ended(self, filled: Storage) -> None:
-        """The stored keys of leaves that have ended are found; the one that is kept, and missing ones, are not."""
+        """The stored keys of leaves that have ended are found, except a key that is to be kept."""
         ended, lasting = sample_leaf(), evolve(sample_leaf(), not_after=NOW + timedelta(days=200))
         kept = sample_issuance(2).key_name
         certificate = self._issuances(
@@ -104,7 +104,7 @@ class StepContract:
             assert not transaction.issuances.ended_keys(certificate.id, before=NOW, kept=kept)
 
     def test_a_step_ends_under_its_lease(self, filled: Storage) -> None:
-        """A step's schedule is stored under its token; a look that was requested meanwhile stays."""
+        """A step's schedule is stored under its token; a step that was requested meanwhile stays due."""
         with filled.write() as transaction:
             begun = transaction.schedules.claim("certificate-1", now=NOW, owner="me", lease_until=LATER)
             assert begun is not None
@@ -125,7 +125,7 @@ class StepContract:
             transaction.schedules.finish(schedule, begun=begun)
 
     def test_many_documents_at_once(self, storage: Storage) -> None:
-        """Named documents are read together, exactly those; a prefix is deleted exactly as it is written."""
+        """Several documents are read by their exact keys, and documents are deleted by an exact prefix."""
         keys = ("a/1", "a/2", "A/1", "a", "a_1", "a/\N{SNOWMAN}")
         with storage.write() as transaction:
             for key in keys:

@@ -58,7 +58,7 @@ class StorageContract(
     # -- transactions ---------------------------------------------------------------------------------------------
 
     def test_everything_or_nothing(self, filled: Storage) -> None:
-        """A writing transaction that raises leaves no trace, whatever it did before."""
+        """A writing transaction that raises an exception changes nothing."""
         with pytest.raises(ZeroDivisionError), filled.write() as transaction:
             transaction.certificates.save(sample_certificate(wildcard=False))
             transaction.certificates.add(sample_certificate(2))
@@ -76,7 +76,7 @@ class StorageContract(
             assert transaction.events.after(0) == []
 
     def test_a_transaction_in_which_nothing_happens(self, filled: Storage) -> None:
-        """It ends like any other: the next one begins and is kept."""
+        """After an empty transaction, the next transaction can begin and is stored."""
         for begin in (filled.write, filled.read, filled.write):
             with begin():
                 pass
@@ -85,7 +85,7 @@ class StorageContract(
             assert transaction.authorities.get("authority-1").name == "renamed"
 
     def test_a_reader_sees_one_state(self, filled: Storage) -> None:
-        """What is committed while a reading transaction runs does not show in it."""
+        """A reading transaction does not see what is committed while it runs."""
         with filled.read() as reading:
             before = reading.certificates.get("certificate-1")
             self._in_a_thread(lambda: self._rename(filled, "renamed"))
@@ -95,7 +95,7 @@ class StorageContract(
             assert reading.authorities.get("authority-1").name == "renamed"
 
     def test_documents_are_listed_in_parts(self, storage: Storage) -> None:
-        """What follows a key, whether that is there or not, within a prefix and a limit."""
+        """Documents with a prefix are listed after a given key, which need not exist, up to a limit."""
         keys = ["a/1", "a/2", "a/3", "b/1"]
         with storage.write() as transaction:
             for key in keys:
@@ -114,7 +114,7 @@ class StorageContract(
         assert listed("b/", "a/1", 10) == ["b/1"]
 
     def test_a_change_mark_tells_of_every_commit(self, filled: Storage) -> None:
-        """It stays the same while nothing is committed; a store without it returns None each time."""
+        """The mark changes with every commit and only then. A store without marks always returns None."""
         mark = filled.change_mark()
         assert filled.change_mark() == mark
         with filled.read() as transaction:
@@ -152,7 +152,7 @@ class StorageContract(
             assert document.value == {"value": 100}
 
     def test_writers_of_the_same_new_row_do_not_hurt_each_other(self, storage: Storage) -> None:
-        """Two threads that store the same new document or secret both succeed; one that demands to be first may not."""
+        """Two threads that store the same new document or secret both succeed, unless one requires that it is new."""
         demands: list[str] = []
 
         def store(number: int) -> None:
@@ -238,7 +238,7 @@ class StorageContract(
             return list(transaction.schedules.claim_due(now=now, owner=owner, lease_until=LATER, limit=limit))
 
     def test_only_what_is_due_is_claimed_longest_overdue_first(self, storage: Storage) -> None:
-        """Claiming takes what is due by now, in the order of its time, no more than asked, and leases it."""
+        """Claiming leases the schedules that are due, in the order of their due times, up to the limit."""
         second = timedelta(seconds=1)
         self._schedules(storage, NOW, NOW - second, None, NOW + second, NOW - 2 * second)
         first = self._claim(storage, NOW, limit=2)
@@ -252,7 +252,7 @@ class StorageContract(
             assert transaction.schedules.get("certificate-5") == first[0]
 
     def test_the_most_urgent_is_claimed_first(self, storage: Storage) -> None:
-        """The leaf that ends first; without a leaf, a day after it became due; then the one that waits longest."""
+        """The order is by the leaf's end, or a day after the due time if there is no leaf; then by the due time."""
         hour = timedelta(hours=1)
         self._schedules(storage, NOW, NOW, NOW - hour, NOW, NOW, NOW + hour)
         needed = (NOW + 30 * hour, None, NOW + 30 * hour, NOW - hour, NOW + 2 * hour, NOW - 9 * hour)
@@ -265,7 +265,7 @@ class StorageContract(
         assert claimed == expected
 
     def test_what_is_due_is_read_without_a_lease(self, storage: Storage) -> None:
-        """Reading what is due names what a claim would lease, in its order, and leases nothing."""
+        """Reading what is due lists what a claim would lease, in the same order, without leasing it."""
         second = timedelta(seconds=1)
         self._schedules(storage, NOW, NOW - second, None, NOW + second, NOW - 2 * second)
         for limit, expected in (
@@ -279,7 +279,7 @@ class StorageContract(
             assert transaction.schedules.due(now=NOW, limit=9) == ["certificate-1"]
 
     def test_a_lease_that_ran_out_is_claimed_again(self, storage: Storage) -> None:
-        """After a lease's end another owner gets the certificate, with a higher token; the old one's writes fail."""
+        """After a lease's end another worker can claim it with a higher token, and the old worker's writes fail."""
         self._schedules(storage, NOW)
         (old,) = self._claim(storage, NOW)
         assert self._claim(storage, LATER - timedelta(microseconds=1), owner="two") == []
@@ -304,7 +304,7 @@ class StorageContract(
             assert claim("certificate-1", now=LATER, owner="two", lease_until=LATER) is not None
 
     def test_saving_gives_a_lease_back(self, storage: Storage) -> None:
-        """Due time, attempts and lease are stored under the current token, which stays."""
+        """Due time, attempts and the end of the lease are stored under the current token, which does not change."""
         self._schedules(storage, NOW)
         (claimed,) = self._claim(storage, NOW)
         free = evolve(claimed, due_at=LATER, attempts=3, lease_owner="", lease_until=None)
@@ -317,7 +317,7 @@ class StorageContract(
         assert self._claim(storage, LATER)[0].token == claimed.token + 1
 
     def test_renewing_a_lease(self, storage: Storage) -> None:
-        """A renewed lease keeps others away for longer."""
+        """Others cannot claim a certificate before the end of the renewed lease."""
         self._schedules(storage, NOW)
         (claimed,) = self._claim(storage, NOW)
         until = LATER + timedelta(hours=1)
@@ -327,7 +327,7 @@ class StorageContract(
         assert len(self._claim(storage, until, owner="two")) == 1
 
     def test_a_users_action_takes_over(self, storage: Storage) -> None:
-        """Taking over ends the lease at once, sets the next look, and fences the old owner out."""
+        """Taking over ends the lease at once, sets the due time, and makes later writes of the old worker fail."""
         self._schedules(storage, NOW)
         (claimed,) = self._claim(storage, NOW)
         with storage.write() as transaction:
@@ -340,7 +340,7 @@ class StorageContract(
             transaction.schedules.save(claimed)
 
     def test_when_something_is_due_next(self, storage: Storage) -> None:
-        """The next moment is the earliest due time, or for what is leased the lease's end; None when all rest."""
+        """It is the earliest due time, or the lease's end for a leased schedule; None if nothing is scheduled."""
         self._schedules(storage, None)
         with storage.write() as transaction:
             assert transaction.schedules.next_due(now=NOW) is None
@@ -351,10 +351,10 @@ class StorageContract(
             assert transaction.schedules.next_due(now=NOW) == LATER
             assert transaction.schedules.next_due(now=LATER) == NOW
 
-    # -- what was written under a wrong clock -----------------------------------------------------------------------
+    # -- schedules written under a wrong clock ----------------------------------------------------------------------
 
     def test_what_a_wrong_clock_has_put_off_is_made_due(self, storage: Storage) -> None:
-        """A schedule that was written in the future is due now, however near or far it was to be looked at next."""
+        """A schedule that was written in the future is made due now, whatever its due time is."""
         years, day = timedelta(days=6 * 365), timedelta(days=1)
         self._schedules(storage, *[NOW] * 6)
         written = {
@@ -379,7 +379,7 @@ class StorageContract(
             assert transaction.schedules.repair(now=NOW, limit=100) == 0
 
     def test_a_lease_of_a_wrong_clock_is_taken_away(self, storage: Storage) -> None:
-        """A lease that ends impossibly late does not keep others away, and its owner is fenced out."""
+        """A lease that ends impossibly late does not block others, and later writes of its owner fail."""
         self._schedules(storage, NOW, NOW)
         years = timedelta(days=3650)
         with storage.write() as transaction:
@@ -396,7 +396,7 @@ class StorageContract(
         assert claimed.token > first.token
 
     def test_a_repair_takes_no_more_rows_than_it_may(self, storage: Storage) -> None:
-        """Of many schedules a part is made due at each call, and all of them in the end."""
+        """Each call repairs a limited number of schedules, and repeated calls repair all."""
         self._schedules(storage, *[NOW + timedelta(days=900)] * 7)
         with storage.write() as transaction:
             assert transaction.schedules.repair(now=NOW, limit=4) == 4
@@ -404,7 +404,7 @@ class StorageContract(
         assert len(self._claim(storage, NOW)) == 7
 
     def test_two_claimers_never_get_the_same(self, storage: Storage) -> None:
-        """Claiming from many threads at once hands every certificate out exactly once."""
+        """If many threads claim concurrently, every certificate is claimed exactly once."""
         self._schedules(storage, *[NOW] * 40)
         claimed: list[str] = []
 
@@ -415,7 +415,7 @@ class StorageContract(
         self._in_a_thread(*[work] * 4)
         assert sorted(claimed) == sorted(f"certificate-{number}" for number in range(1, 41))
 
-    # -- tools ----------------------------------------------------------------------------------------------------
+    # -- helpers --------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _rename(storage: Storage, name: str) -> None:

@@ -1,6 +1,6 @@
-"""The conformance suite of stores: the tests of `StorageContract`, as checks with a name, the rule and the reason.
+"""The conformance suite of stores: the tests of `StorageContract` as checks, each with a name, rule and reason.
 
-It needs pytest, which the tests are written with.
+It needs pytest, because the tests are written for pytest.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _REASONS: Final[Mapping[type, str]] = MappingProxyType(
 )
 
 
-#: The contents of the stores that tests ask for.
+#: The functions that fill an empty store for the fixtures of tests.
 _CONTENTS: Final[Mapping[str, Callable[[Storage], Storage]]] = MappingProxyType(
     {
         "storage": lambda storage: storage,
@@ -63,7 +63,7 @@ class StoreEvidence:
     """Makes an empty store for every check. Use it as a context manager.
 
     Args:
-        setup: What is checked.
+        setup: The setup of the store.
     """
 
     def __init__(self, setup: StoreSetup) -> None:
@@ -79,7 +79,7 @@ class StoreEvidence:
         """Run a test of the suite on an empty store.
 
         Raises:
-            RuleBrokenError: It fails.
+            RuleBrokenError: The test fails.
         """
         content = next(name for name in inspect.signature(function).parameters if name in _CONTENTS)
         storage = self._setup.make()
@@ -94,7 +94,7 @@ class StoreEvidence:
 
 
 def _failed_line(failure: BaseException) -> str:
-    """What a test expected: its text where pytest has written one, and the line of the test."""
+    """The failure of a test: pytest's text of it, if there is one, and the line of the test."""
     frame = next(
         frame
         for frame in reversed(traceback.extract_tb(failure.__traceback__))
@@ -120,7 +120,7 @@ def _judge(function: Callable[..., None], evidence: StoreEvidence) -> None:
 
 
 def _parameters(function: Callable[..., None]) -> Iterator[Mapping[str, object]]:
-    """The arguments of each run of a test that pytest would make."""
+    """The arguments of each run of a parametrized test, as pytest passes them."""
     choices = [_choices(*mark.args) for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
     for choice in product(*choices):
         yield dict(ChainMap(*choice))
@@ -133,5 +133,5 @@ def _choices(names: str | Sequence[str], values: Sequence[Any]) -> Sequence[dict
     return [dict(zip(listed, value, strict=True)) for value in values]
 
 
-#: In the order of the classes that `StorageContract` is made of.
+#: The checks, in the order of `_REASONS`.
 STORE_CHECKS: Final = tuple(check for contract in _REASONS for check in _checks(contract))

@@ -1,4 +1,4 @@
-"""What every store keeps about the record: events in chains, and the ends of the timelines."""
+"""Rules of stores for timelines: the chains of events, and their ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TimelinesContract:
         raise NotImplementedError
 
     def test_events_are_numbered_in_order(self, storage: Storage) -> None:
-        """Events get growing numbers; a timeline is the newest ones, oldest first; what follows a number is found."""
+        """Events get increasing numbers. A timeline lists the newest events, oldest first, or those after a number."""
         events = [
             Event(
                 certificate_id=f"certificate-{number % 2}",
@@ -62,7 +62,7 @@ class TimelinesContract:
             assert transaction.events.after(numbers[-1]) == []
 
     def test_the_feed_has_every_event_once(self, storage: Storage) -> None:
-        """In both directions, in pages, for everybody and for one owner; what is new comes at its end."""
+        """The feed has every event once, in pages in both directions, for all owners or one. New events come last."""
         with storage.write() as transaction:
             transaction.events.append([evolve(_event(number), owner="ab"[number % 2]) for number in range(5)])
         _number(storage, 5)
@@ -84,7 +84,7 @@ class TimelinesContract:
             assert len({event.position for event in transaction.events.feed()}) == 6
 
     def test_events_are_chained(self, storage: Storage) -> None:
-        """Each event is bound to the one before it, over transactions and over one that was given up in between."""
+        """Each event is chained to the event before it, across transactions, even if one was rolled back."""
         for number in range(3):
             with storage.write() as transaction:
                 transaction.events.append([_event(number)])
@@ -100,7 +100,7 @@ class TimelinesContract:
         assert (timeline.length, timeline.head) == (3, stored[-1].hash)
 
     def test_nobody_takes_a_number_twice(self, storage: Storage) -> None:
-        """Threads that append events of one certificate at once make one chain without a gap."""
+        """If threads append events of one certificate concurrently, the events form one chain without gaps."""
 
         def tell(teller: int) -> None:
             for number in range(15):
@@ -119,7 +119,7 @@ class TimelinesContract:
                 assert first_fault(stored, length=0, head="") is None
 
     def test_new_events_are_pending(self, storage: Storage) -> None:
-        """With its first event a certificate gets a timeline, which is pending since then, whatever comes later."""
+        """The first event of a certificate begins its timeline, which is pending since then, whatever follows."""
         with storage.read() as transaction, pytest.raises(NotFoundError):
             transaction.timelines.get("c")
         for second in range(3):
@@ -135,7 +135,7 @@ def _event(number: int, certificate_id: str = "c", **changes: Any) -> Event:
 
 
 def _number(storage: Storage, events: int) -> None:
-    """Give the events that are new their positions, in two parts where there are several."""
+    """Give new events their positions; several events in two parts."""
     with storage.read() as transaction:
         if not transaction.events.has_unnumbered():
             return
