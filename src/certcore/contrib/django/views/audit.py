@@ -1,4 +1,4 @@
-"""The audit page: the events of all certificates, or of those of the user's tenant, newest first."""
+"""The audit page: the events of all certificates, or only of the tenant's certificates, newest first."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["AuditFilter", "AuditPage", "audit", "events_after", "events_before"]
 
 #: How many events a page shows.
 _SHOWN: Final = 50
-#: How many events one request searches for matches of a filter.
+#: How many events one request reads to find events that match a filter.
 _SEARCHED: Final = 1000
 
 
 @frozen(kw_only=True)
 class AuditFilter:
-    """A filter for events; empty members match all."""
+    """A filter for events. An empty attribute matches every event."""
 
     kind: str = ""
     actor: str = ""
     domain: str = ""
 
     def fits(self, item: FeedEvent) -> bool:
-        """Whether an event matches."""
+        """Whether an event matches the filter."""
         return (
             self.kind in ("", str(item.event.kind))
             and self.actor in ("", item.event.actor)
@@ -42,7 +42,7 @@ class AuditFilter:
 
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
-    """The feed of events, with filters; the cursors in the address go back in time, and forth again."""
+    """Show events, filtered; the cursors ``before`` and ``after`` in the URL's query select older and newer pages."""
     ssl = ssl_for(request)
     texts = ssl.translator
     filters = {name: request.GET.get(name, "").strip() for name in ("kind", "actor", "domain")}
@@ -85,27 +85,27 @@ def _row(item: FeedEvent, texts: Callable[[Message | str], str]) -> dict[str, An
 
 @frozen(kw_only=True)
 class AuditPage:
-    """A page of the record. It may be short or empty although there are further pages."""
+    """A page of events. It may be short or empty although there are further pages."""
 
-    #: The newest first.
+    #: The events, newest first.
     items: Sequence[FeedEvent]
-    #: The cursor of the events before them; None where there are none.
+    #: The cursor of the next older page; None on the oldest page.
     older: str | None
-    #: The cursor of the events after them; None on the newest page.
+    #: The cursor of the next newer page; None on the newest page.
     newer: str | None
 
 
 def events_before(
     core: ActingCore, only: AuditFilter, *, before: str | None, owner: str | None, searched: int = _SEARCHED
 ) -> AuditPage:
-    """The newest events that a filter wants, or the nearest before a cursor.
+    """Return the newest events that match a filter, all of them older than the cursor if there is one.
 
     Args:
-        core: The calls that the user may make.
+        core: The calls as the user.
         only: The filter.
-        before: The cursor ``older`` of a page; None for the newest.
-        owner: Only events of this tenant's certificates; None for those of the user's tenant, or of everybody.
-        searched: How many events are looked through, 1 to 1000.
+        before: The cursor ``older`` of a page; None for the newest events.
+        owner: Only events of this tenant's certificates. None for the user's tenant, or for all if there is none.
+        searched: How many events to read at most, 1 to 1000.
 
     Raises:
         InvalidInputError: The cursor or the owner is malformed.
@@ -124,7 +124,7 @@ def events_before(
 def events_after(
     core: ActingCore, only: AuditFilter, *, after: str, owner: str | None, searched: int = _SEARCHED
 ) -> AuditPage:
-    """The nearest events after a cursor that a filter wants; the arguments and errors are those of `events_before`."""
+    """Return the oldest matching events that are newer than a cursor; for arguments and errors see `events_before`."""
     of_owner = {} if owner is None else {"owner": owner}
     batch = core.events(after=after, limit=searched, descending=False, **of_owner)
     fitting = [item for item in batch.items if only.fits(item)]

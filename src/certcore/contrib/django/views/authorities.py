@@ -29,30 +29,30 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-#: What the forms post besides their fields.
+#: Posted values that are not fields of the form.
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "then")
-#: Which link of the navigation is the present one.
+#: The current link of the navigation.
 _SECTION: Final = "authorities"
-#: Salt of the signed token in the address that begins a test after a save, so that no foreign link can begin one.
+#: Salt of the signed token in the URL that starts a test after a save. Without the token, any link could start a test.
 _SALT: Final = "certcore.authority.test"
-#: For how many seconds that address begins a test.
+#: How many seconds the token is valid.
 _TEST_WITHIN: Final = 120
 
 
 @frozen(kw_only=True)
 class ProfileRow:
-    """A CA profile as the list shows it."""
+    """A row in the list of CA profiles."""
 
     profile: CertificateAuthority
-    #: The title of its CA module.
+    #: The title of the CA module; its name if the module is not loaded.
     module_title: str
-    #: Whether its CA module is loaded.
+    #: Whether the CA module is loaded.
     is_loaded: bool
 
 
 @require_safe
 def authority_list(request: HttpRequest) -> HttpResponse:
-    """All CA profiles that the user may see."""
+    """List the CA profiles that the user may see."""
     core = ssl_for(request).core
     modules = core.authorities.modules()
     rows = [
@@ -69,12 +69,12 @@ def authority_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority_create(request: HttpRequest) -> HttpResponse:
-    """The form of a new CA profile; where several CA modules are loaded, the choice of one comes first."""
+    """Create a CA profile. Unless exactly one CA module is loaded, the user chooses the module first."""
     core = ssl_for(request).core
     modules = sorted(core.authorities.modules().values(), key=lambda module: module.title)
     name = request.GET.get("module", "")
     if not name and len(modules) != 1:
-        core.authorities.form(module=modules[0].name if modules else "")  # asks the policy, or raises the error
+        core.authorities.form(module=modules[0].name if modules else "")  # raises if the policy refuses
         return render_page(request, "certcore/authority_modules.html", {"section": _SECTION, "modules": modules})
     form = core.authorities.form(module=name)
     if request.method == "POST":
@@ -84,7 +84,7 @@ def authority_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """One CA profile: its form on the left; its account, test, actions, limits and files on the right."""
+    """Show or save a CA profile: form on the left; account, test, actions, limits and files on the right."""
     core = ssl_for(request).core
     if request.method == "POST":
         form = core.authorities.form(authority_id)
@@ -99,7 +99,7 @@ def authority(request: HttpRequest, authority_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority_delete(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Ask, then delete a CA profile with its secrets; refused while certificates use it."""
+    """Ask for confirmation, then delete a CA profile and its secrets; refused while certificates use the profile."""
     profiles = ssl_for(request).core.authorities
     profile = profiles.get(authority_id)
     context: dict[str, Any] = {"section": _SECTION, "profile": profile}
@@ -115,7 +115,7 @@ def authority_delete(request: HttpRequest, authority_id: str) -> HttpResponse:
 
 
 def is_test_wanted(request: HttpRequest, authority_id: str) -> bool:
-    """Whether the user has just pressed "Save and Test": the address has a word that this panel has signed.
+    """Whether the user has just pressed "Save and Test": the URL then has a token that this panel has signed.
 
     Args:
         request: The request for the page of the CA profile.
@@ -129,7 +129,7 @@ def is_test_wanted(request: HttpRequest, authority_id: str) -> bool:
 
 
 def _saved(request: HttpRequest, form: InputForm, template: str, page: Callable[[], dict[str, Any]]) -> HttpResponse:
-    """Save what was posted and go to the profile's page; show the form again beside its errors."""
+    """Save the posted form and redirect to the page of the profile; if values are refused, show them with errors."""
     core = ssl_for(request).core
     try:
         profile = core.authorities.save(form.bind(request.POST, ignore=_NOT_FIELDS))
@@ -144,7 +144,7 @@ def _saved(request: HttpRequest, form: InputForm, template: str, page: Callable[
 
 
 def _form_context(request: HttpRequest, form: InputForm, error: CertCoreError | None = None) -> dict[str, Any]:
-    """A form for a template, with what was wrong beside its fields."""
+    """Return the context of a form with its errors."""
     texts = ssl_for(request).translator
     errors = () if error is None else (error,)
     refused = shown_errors(errors, form.fields, texts)
@@ -163,13 +163,13 @@ def _form_context(request: HttpRequest, form: InputForm, error: CertCoreError | 
         "fields": form.fields,
         "errors": errors,
         "version": form.version,
-        #: The read-only form of a profile; secrets are only named.
+        #: The values if no field can be changed; secrets have no value here.
         "facts": [(texts(each.label), "" if each.is_set else each.value) for each in locked],
     }
 
 
 def _page(request: HttpRequest, authority_id: str) -> dict[str, Any]:
-    """The context of a CA profile's page. Parts for which its module fails are left out; the hints tell why."""
+    """Return the context of a CA profile's page. Parts are empty if the CA module fails; a hint then tells why."""
     ssl = ssl_for(request)
     core, texts = ssl.core, ssl.translator
     profiles = core.authorities

@@ -1,4 +1,4 @@
-"""Actions on a CA profile besides editing: its test, the actions of its module, its files, its fallback."""
+"""Actions on a CA profile: its test, the actions and files of its CA module, and the fallback of its certificates."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from certcore.plugin import CheckItem, CheckReport, fields_of
 
 __all__ = ["authority_action", "authority_fallback", "authority_file", "authority_test"]
 
-#: Which link of the navigation is the present one.
+#: The current link of the navigation.
 _SECTION: Final = "authorities"
-#: The line after each state of a report that is sent while it grows; certcore.js looks for it.
+#: The line that ends each version of a streamed report; certcore.js searches for it.
 _END: Final = "<!-- certcore: end of a state -->"
-#: For how many certificates one request changes the fallback.
+#: How many certificates one request changes at most.
 _AT_ONCE: Final = 200
 
 
 @frozen(kw_only=True)
 class ShownCheck:
-    """One thing that was tested about a CA profile, as the template draws it."""
+    """A check of the test of a CA profile, for templates."""
 
     title: str
     ok: bool
@@ -52,9 +52,9 @@ class ShownCheck:
 
 @require_POST
 def authority_test(request: HttpRequest, authority_id: str) -> HttpResponseBase:
-    """Test a CA profile at its CA, and show each check. It may take as long as the CA and the DNS do.
+    """Test a CA profile at its CA, and show each check. The response waits for the CA and for DNS servers.
 
-    A page that can read the answer while it comes (certcore.js) gets the list of checks anew after each of them.
+    With the header ``X-Certcore-Stream``, which certcore.js sends, the list of checks is streamed after each check.
     """
     ssl = ssl_for(request)
     profiles = ssl.core.authorities
@@ -73,12 +73,12 @@ def authority_test(request: HttpRequest, authority_id: str) -> HttpResponseBase:
 
 
 def _reports(check: Callable[[Callable[[CheckItem], object]], CheckReport], texts: Texts) -> Iterator[str]:
-    """The report as it grows: the whole list after each check, each followed by a line that ends it."""
+    """Yield the whole report after each check, each time followed by the line `_END`."""
     news: queue.SimpleQueue[CheckItem | None] = queue.SimpleQueue()
     language = get_language() or "en"
 
     def drawn(context: Mapping[str, Any]) -> str:
-        with override(language):  # the answer is written after the middleware has ended
+        with override(language):  # Django streams the response after the middleware has reset the language
             return f"{render_to_string('certcore/_check_report.html', context)}\n{_END}\n"
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="certcore-check") as thread:
@@ -96,7 +96,7 @@ def _reports(check: Callable[[Callable[[CheckItem], object]], CheckReport], text
 
 
 async def _awaited(states: Iterator[str]) -> AsyncIterator[str]:
-    """The same for an ASGI server, which would collect all states of a plain iterator before it sends the first one."""
+    """Make an asynchronous iterator, for ASGI: Django reads a synchronous one to its end before it sends anything."""
     while (state := await asyncio.to_thread(next, states, None)) is not None:
         yield state
 
@@ -107,7 +107,7 @@ def _report_context(items: Sequence[CheckItem], texts: Texts) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority_action(request: HttpRequest, authority_id: str, action: str) -> HttpResponse:
-    """An action of the CA module on a profile: what it does, what it asks for, and the question before it."""
+    """Show an action of the CA module on a profile, with its fields and its question; a POST runs the action."""
     ssl = ssl_for(request)
     texts, profiles = ssl.translator, ssl.core.authorities
     profile = profiles.get(authority_id)
@@ -142,7 +142,7 @@ def authority_action(request: HttpRequest, authority_id: str, action: str) -> Ht
 
 @require_safe
 def authority_file(request: HttpRequest, authority_id: str, name: str) -> HttpResponse:
-    """A file that the CA module hands out for a profile, as an attachment."""
+    """Download a file that the CA module provides for a profile."""
     for file in ssl_for(request).core.authorities.files(authority_id):
         if file.name == name:
             return attachment(file.name, file.content, file.media_type)
@@ -159,7 +159,7 @@ class _Refused:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority_fallback(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Give the certificates of a CA profile a fallback, another one, or none; at most 200 in one request."""
+    """Set or remove the fallback of a CA profile's certificates, at most 200 certificates per request."""
     ssl = ssl_for(request)
     core = ssl.core
     profile = core.authorities.get(authority_id)
@@ -185,7 +185,11 @@ def authority_fallback(request: HttpRequest, authority_id: str) -> HttpResponse:
 def _switch(
     core: ActingCore, texts: Texts, authority_id: str, fallbacks: Sequence[str]
 ) -> tuple[int, Sequence[_Refused], bool]:
-    """Change the fallbacks of a profile's certificates: how many were changed, which not, and whether some are left."""
+    """Set the fallbacks of a profile's certificates.
+
+    Returns:
+        How many were changed, which were refused, and whether further certificates remain.
+    """
     refused: list[_Refused] = []
     changed, after = 0, None
     while True:
@@ -221,6 +225,6 @@ def _text(value: Message | str, texts: Texts) -> str:
 
 
 def _values(fields: Sequence[FormField], posted: Mapping[str, str]) -> Mapping[str, str]:
-    """The posted values of a form's fields; a box that is not posted is unchecked."""
+    """Return the posted values of fields; a checkbox that was not posted is unchecked."""
     unchecked = {field.name: "no" for field in fields if field.kind is FieldKind.BOOLEAN}
     return unchecked | {field.name: posted[field.name] for field in fields if field.name in posted}

@@ -1,4 +1,4 @@
-"""The addresses of the pages of CA profiles, and of the plugins, the audit and the deliveries."""
+"""The URLs of the pages of CA profiles, plugins, audit and deliveries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["authority_patterns"]
 
 
 def authority_patterns() -> list[URLPattern]:
-    """Fixed words come before the IDs. What a GET answers changes nothing."""
+    """Return the URL patterns. ``authorities/new/`` must come before the pattern with an ID, which matches it, too."""
     actions, profile = authority_actions, "authorities/<str:authority_id>"
     return [
         path("authorities/", authorities.authority_list, name="authority_list"),

@@ -1,4 +1,4 @@
-"""The actions behind the buttons of a certificate's page: of certcore and of its CA module, and transfers."""
+"""The actions of a certificate's page: those of certcore, those of the CA module, and the transfer to another owner."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from certcore.hints import ActionButton, Choice, FieldKind, FormField, Message, 
 
 __all__ = ["certificate_action", "certificate_transfer"]
 
-#: Forbidden, or not found.
+#: The HTTP statuses of errors that the action's page does not show: access denied, and not found.
 _NOT_ALLOWED: Final = (403, 404)
-#: The name of the button that checks whether a renewal would succeed.
+#: The name of the action that checks whether a renewal would succeed.
 _PREFLIGHT: Final = "preflight"
 
 
@@ -37,7 +37,7 @@ class _Question:
 
 
 def certificate_action(request: HttpRequest, certificate_id: str, action: str) -> HttpResponse:
-    """Ask for the values of an action, and run it when they are posted. A GET changes nothing."""
+    """Show the page of an action, which asks for its values; a POST runs the action."""
     ssl = ssl_for(request)
     view = ssl.core.certificates.view(certificate_id)
     offer = next((offer for offer in view.offers if str(offer.action) == action), None)
@@ -52,7 +52,7 @@ def certificate_action(request: HttpRequest, certificate_id: str, action: str) -
     try:
         done = _do(ssl, certificate_id, action, offer, question, request.POST)
     except CertCoreError as error:
-        # Refusals of a CA or a plugin are shown here, too: the user may try again, or give another reason.
+        # The page shows errors of a CA or a plugin, too: the user may try again, or enter other values.
         if error.http_status in _NOT_ALLOWED or question is None:
             raise
         return _ask(request, view, question, error)
@@ -63,7 +63,7 @@ def certificate_action(request: HttpRequest, certificate_id: str, action: str) -
 
 
 def certificate_transfer(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Give a certificate to another owner: the first post shows what that would bring about, the second does it."""
+    """Transfer a certificate to another owner: the first POST shows a preview, the second one transfers."""
     ssl = ssl_for(request)
     calls = ssl.core.certificates
     view = calls.view(certificate_id)
@@ -100,7 +100,7 @@ def certificate_transfer(request: HttpRequest, certificate_id: str) -> HttpRespo
 
 
 def _question(ssl: SslAccess, view: CertificateView, action: str, offer: Offer | None) -> _Question | None:
-    """The question before an action; None for an action that is not offered now."""
+    """Return the question before an action; None if the action is not offered now."""
     if offer is not None:
         return _Question(
             label=offer.label,
@@ -119,7 +119,7 @@ def _question(ssl: SslAccess, view: CertificateView, action: str, offer: Offer |
 
 
 def _asked(ssl: SslAccess, view: CertificateView, offer: Offer) -> Sequence[FormField]:
-    """The fields of the actions of certcore that ask for something."""
+    """Return the fields of an action of certcore; most have none."""
     if offer.action is Action.REVOKE:
         choices = tuple(Choice(str(reason), label_of(reason)) for reason in RevocationReason)
         help_text = _("The CA publishes it.")
@@ -150,7 +150,7 @@ def _do(
     question: _Question | None,
     posted: Any,
 ) -> str:
-    """Carry out an action.
+    """Run an action.
 
     Returns:
         A sentence about what was done.
@@ -164,7 +164,7 @@ def _do(
             calls.revoke(certificate_id, reason=posted.get("reason") or RevocationReason.UNSPECIFIED)
             return str(_("The CA has revoked the certificate."))
         case Action.REISSUE:
-            # One that was imported may have no CA profile yet.
+            # An imported certificate may have no CA profile yet.
             changes = {"authority": posted["authority"]} if posted.get("authority") else {}
             calls.reissue(certificate_id, keep_key=posted.get("keep_key") == "yes", **changes)
             return str(_("A new certificate is requested. The present one stays in service until it is there."))
@@ -177,7 +177,7 @@ def _do(
 
 @sensitive_variables()
 def _values(fields: Sequence[FormField], posted: Any) -> Mapping[str, Any]:
-    """What was posted for the fields of an action, as `Certificates.run_action` takes it; what is empty is left out."""
+    """Return the posted values of an action as `Certificates.run_action` takes them, without the empty ones."""
     values: dict[str, Any] = {}
     for field in fields:
         entered = [text.replace("\r\n", "\n") for text in posted.getlist(field.name)]

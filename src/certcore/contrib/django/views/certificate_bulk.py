@@ -1,4 +1,4 @@
-"""Actions on the chosen certificates of the list: renew, revoke, delete and export."""
+"""Actions on several certificates that the user chose in the list: renew, revoke, delete and export."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from certcore.services.bulk import BulkResult
 
 __all__ = ["BulkAction", "bulk_actions", "certificate_bulk", "summary_of", "take_results"]
 
-#: How many certificates one action takes, as the calls do.
+#: How many certificates one action takes; the limit of the bulk calls.
 _MOST_CHOSEN: Final = 200
-#: How many results of an action the next page shows, and how long each may be, in characters.
+#: How many results of an action the session keeps for the next page, and how many characters of each.
 _MOST_KEPT: Final = 10
 _LONGEST_KEPT: Final = 200
-#: Where the session keeps the results of an action for the list.
+#: The session key of the results.
 _RESULTS: Final = "certcore_bulk_results"
 _EXPORT: Final = "export"
-#: The format that is chosen at first, as for ``certcore cert bulk export``.
+#: The default format, the same as that of ``certcore cert bulk export``.
 _FIRST_FORMAT: Final = "pem"
-#: The file in an archive that lists the certificates that are not in it.
+#: The file of an archive that lists the certificates that could not be exported.
 _NOT_EXPORTED: Final = "not-exported.txt"
 
 
@@ -47,9 +47,9 @@ class BulkAction:
 
     name: str
     label: str | Promise
-    #: The permission for the button; the calls ask for each certificate.
+    #: The permission that shows the button; the calls ask the policy about each certificate.
     permission: Permission
-    #: Whether a page asks first: something is lost, or has to be chosen.
+    #: Whether a page asks for confirmation or for values first.
     is_asked: bool = True
     is_destructive: bool = False
 
@@ -83,18 +83,18 @@ _ACTIONS: Final[Mapping[str, BulkAction]] = MappingProxyType(
 
 
 def bulk_actions(access: SslAccess) -> Sequence[BulkAction]:
-    """The actions that the user is offered below the list."""
+    """Return the actions that the list offers to the user."""
     return [action for action in _ACTIONS.values() if access.may(action.permission)]
 
 
 def take_results(request: HttpRequest) -> Mapping[str, Any] | None:
-    """The results of the last action; None without one, and the second time."""
+    """Remove the results of the last action from the session and return them; None if there are none."""
     results: Mapping[str, Any] | None = request.session.pop(_RESULTS, None)
     return results
 
 
 def summary_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message above the list after an action."""
+    """Return the message that the list shows after an action."""
     each = results["certificates"]
     failed = [result["text"] for result in each.values() if not result["ok"]]
     label = _ACTIONS[results["action"]].label
@@ -109,9 +109,9 @@ def summary_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def certificate_bulk(request: HttpRequest) -> HttpResponse:
-    """Run an action on the chosen certificates; a destructive action, or an export, asks first.
+    """Run an action on the chosen certificates. All actions except renewal ask first.
 
-    The policy is asked about each certificate, and a failure does not stop the others.
+    The policy is asked about each certificate. If the action fails for one certificate, the others still get it.
     """
     access = ssl_for(request)
     name, ids = request.POST.get("action", ""), request.POST.getlist("ids")
@@ -165,7 +165,7 @@ def _export_page(
     errors: Sequence[CertCoreError] = (),
     failures: Sequence[str] = (),
 ) -> HttpResponse:
-    """Ask for the format and, with the private keys, for the reason."""
+    """Ask for the format, and for the reason if the user may have private keys."""
     chosen = _chosen(access, ids)
     issued = [certificate for certificate in chosen if certificate.active_issuance_id is not None]
     may_have_key = any(_may_have_key(access, certificate) for certificate in issued)
@@ -173,7 +173,7 @@ def _export_page(
     fields = [
         field
         for field in export_fields(formats, may_have_key=may_have_key, default=_FIRST_FORMAT)
-        if field.name not in ("friendly_name", "folder")  # they are of one certificate
+        if field.name not in ("friendly_name", "folder")  # they make sense only for one certificate
     ]
     context = {
         "fields": [field for field in fields if not field.advanced],
@@ -190,7 +190,7 @@ def _export_page(
 
 @sensitive_variables()
 def _exported(request: HttpRequest, access: SslAccess, ids: Sequence[str]) -> HttpResponse:
-    """An archive with a folder for each certificate, and a list of those that could not be exported."""
+    """Return an archive with a folder per certificate; if no certificate can be exported, the page with the errors."""
     password = request.POST.get("password", "")
     try:
         results = access.core.certificates.bulk_export(
@@ -214,7 +214,10 @@ def _exported(request: HttpRequest, access: SslAccess, ids: Sequence[str]) -> Ht
 
 @sensitive_variables()
 def _files(access: SslAccess, results: Sequence[BulkResult[Any]]) -> Iterator[tuple[str, ExportedFile]]:
-    """The files of an archive, each with its folder: the domain's, with the ID where two have the same domain."""
+    """Yield each file with its folder, which is named after the domain; equal names get the certificate's ID appended.
+
+    The last file lists the certificates that could not be exported, if there are any.
+    """
     certificates = _chosen(access, [result.certificate_id for result in results])
     domains = {certificate.id: certificate.domain.ascii for certificate in certificates}
     stems = Counter(file_stem(domain) for domain in domains.values())
@@ -237,14 +240,14 @@ def _may_have_key(access: SslAccess, certificate: Certificate) -> bool:
 
 
 def _list_address(request: HttpRequest) -> str:
-    """The list as it was when the certificates were chosen."""
+    """Return the URL of the list with the filters and order that it had when the certificates were chosen."""
     query = QueryDict(request.POST.get("query", "")).urlencode()
     address = reverse("certcore:certificate_list")
     return f"{address}?{query}" if query else address
 
 
 def _kept(access: SslAccess, action: str, results: Sequence[BulkResult[Any]]) -> Mapping[str, Any]:
-    """The results as the session keeps them for the next page: those that failed first, few enough for a cookie."""
+    """Return the results for the session, failed ones first, cut so that they fit in a session cookie."""
     ordered = sorted(results, key=lambda result: result.ok)[:_MOST_KEPT]
     each = {
         result.certificate_id: {
@@ -258,7 +261,7 @@ def _kept(access: SslAccess, action: str, results: Sequence[BulkResult[Any]]) ->
 
 
 def _chosen(access: SslAccess, ids: Sequence[str]) -> Sequence[Certificate]:
-    """The chosen certificates that the user may see."""
+    """Return the chosen certificates that the user may see, at most `_MOST_CHOSEN`."""
     certificates = []
     for certificate_id in dict.fromkeys(ids[:_MOST_CHOSEN]):
         try:

@@ -1,4 +1,4 @@
-"""Downloads: exports, the private key on demand, PEM files, and the files of the CA module."""
+"""Exports, the page of the private key, and downloads of PEM files and of the CA module's files."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 
 @sensitive_variables()
 def certificate_export(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Ask for format, reason and password; the answer to the post is the file."""
+    """Ask for the format and, if the user may have the key, for reason and password; a POST returns the file."""
     ssl = ssl_for(request)
     calls = ssl.core.certificates
     view = calls.view(certificate_id)
     offer = next((offer for offer in view.offers if offer.action is Action.EXPORT), None)
     if offer is None:
-        calls.export(certificate_id, with_key=False)  # raises the reason why there is nothing to export
+        calls.export(certificate_id, with_key=False)  # raises the error that tells why
         raise Http404
     may_have_key = "reason" in offer.asks
     fields = export_fields(calls.formats(), may_have_key=may_have_key)
@@ -62,7 +62,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
 
 @sensitive_variables()
 def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Show the private key in the answer to a post with a reason. This is recorded, and the answer is not cached."""
+    """Ask for a reason; a POST shows the private key. The timeline records it, and browsers do not cache the page."""
     ssl = ssl_for(request)
     view = ssl.core.certificates.view(certificate_id)
     if not _may_reveal(view):
@@ -91,7 +91,7 @@ def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
 
 
 def certificate_pem(request: HttpRequest, certificate_id: str, part: str) -> HttpResponse:
-    """A public part as a file: ``leaf``, ``chain``, ``fullchain``, ``csr`` or ``public_key``."""
+    """Download a public part as PEM: ``leaf``, ``chain``, ``fullchain``, ``csr`` or ``public_key``."""
     view = ssl_for(request).core.certificates.view(certificate_id)
     shown = {each.field.name: each.value for each in view.fields}
     active = view.active
@@ -109,7 +109,7 @@ def certificate_pem(request: HttpRequest, certificate_id: str, part: str) -> Htt
 
 
 def certificate_file(request: HttpRequest, certificate_id: str, name: str) -> HttpResponse:
-    """A file that the CA module hands out, as an attachment."""
+    """Download a file that the CA module provides for a certificate."""
     for file in ssl_for(request).core.certificates.files(certificate_id):
         if file.name == name:
             return attachment(file.name, file.content, file.media_type)
@@ -117,7 +117,7 @@ def certificate_file(request: HttpRequest, certificate_id: str, name: str) -> Ht
 
 
 def _may_reveal(view: CertificateView) -> bool:
-    """Whether there is a key here that the user may have."""
+    """Whether the store has the private key, and the user may see it."""
     newest = view.active or view.issuance
     is_here = newest is not None and not newest.is_keyless
     return is_here and (view.permitted is None or Permission.CERTIFICATE_REVEAL_KEY in view.permitted)
@@ -135,12 +135,12 @@ def _reason_field(*, required: bool) -> FormField:
 
 
 def export_fields(formats: Sequence[ExportFormat], *, may_have_key: bool, default: str = "zip") -> Sequence[FormField]:
-    """The fields of the export page.
+    """Return the fields of the export page.
 
     Args:
-        formats: The formats to choose from. Without access to the key, only formats without it are shown.
+        formats: The formats to choose from. Those that require the key are left out if the user may not have it.
         may_have_key: Whether the user may have the private key.
-        default: The name of the format that is chosen at first.
+        default: The name of the default format.
     """
     usable = [each for each in formats if may_have_key or each.private_key is not Use.REQUIRED]
     choices = tuple(Choice(each.name, each.title) for each in usable)

@@ -1,4 +1,4 @@
-"""Pages that make a certificate: the form of a new one, and a copy."""
+"""Pages that create a certificate: the form of a new certificate, and the copy of an existing one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from certcore.hints import FieldKind, FormField, InputForm
 
 __all__ = ["certificate_clone", "certificate_create"]
 
-#: What the form posts besides its fields.
+#: Posted values that are not fields of the form.
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "refresh", "for_owner")
 
 
 def certificate_create(request: HttpRequest) -> HttpResponse:
-    """The form of a new certificate, and what it posts.
+    """Show the form of a new certificate, or save it as a draft.
 
-    Another CA profile has other fields: with ``refresh`` they are drawn anew, and nothing is stored.
+    The fields depend on the CA profile: a POST with ``refresh`` shows those of the chosen profile and stores nothing.
     """
     ssl = ssl_for(request)
     source = request.POST if request.method == "POST" else request.GET
@@ -44,7 +44,7 @@ def certificate_create(request: HttpRequest) -> HttpResponse:
 
 
 def certificate_clone(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Make a draft with the same form; the page asks for its primary name."""
+    """Ask for a domain, then save a copy of a certificate as a draft."""
     ssl = ssl_for(request)
     view = ssl.core.certificates.view(certificate_id)
     domain = FormField(
@@ -78,9 +78,9 @@ def certificate_clone(request: HttpRequest, certificate_id: str) -> HttpResponse
 
 
 def _new_form(ssl: SslAccess, source: Any) -> tuple[InputForm, str, PluginError | None]:
-    """The form of a new certificate, its owner, and why the CA module cannot tell its fields.
+    """Return the form of a new certificate, its owner, and the error if the CA module fails to return its fields.
 
-    The only CA profile that there is to choose is chosen.
+    If the owner can use only one CA profile, it is chosen.
     """
     owner = source.get("for_owner", "").strip() if ssl.owner is None else ssl.owner
     tenant = {"owner": owner} if ssl.owner is None else {}

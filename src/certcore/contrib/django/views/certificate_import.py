@@ -1,4 +1,4 @@
-"""Import of a certificate that was issued elsewhere: pasted or uploaded, checked, then stored."""
+"""Import a certificate that was issued elsewhere, from pasted text or uploaded files."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from certcore.hints import Choice, FieldKind, FormField, Message, label_of
 
 __all__ = ["certificate_import"]
 
-#: The parts of a certificate; each can be pasted, or uploaded as a file.
+#: The fields that take pasted text or an uploaded file.
 _PARTS: Final = ("leaf", "private_key", "ca_bundle")
-#: The longest file that is read, in bytes: the roots of a CA fit.
+#: The largest accepted file in bytes; a bundle with a CA's roots fits.
 _LONGEST: Final = 512 * 1024
 
 
 @frozen(kw_only=True)
 class _Posted:
-    """The posted values, as the calls take them."""
+    """The posted values as arguments of the calls."""
 
     material: dict[str, Any]
     authority: str | None
@@ -39,10 +39,10 @@ class _Posted:
 
 @sensitive_variables()
 def certificate_import(request: HttpRequest) -> HttpResponse:
-    """The form, the check of what was posted, and the import.
+    """Show the form, check the posted certificate, or import it.
 
-    The button ``check`` stores nothing, and shows what would be stored, with warnings. With htmx the answer is a part
-    of the page, so that pasted text and chosen files stay in the browser: a private key is never sent back.
+    The button ``check`` stores nothing: it shows what an import would store, with warnings. With htmx the response is
+    a part of the page, so that the browser keeps pasted text and chosen files: a private key is never sent back.
     """
     ssl = ssl_for(request)
     fields = _fields(ssl)
@@ -61,7 +61,7 @@ def certificate_import(request: HttpRequest) -> HttpResponse:
             **posted.material, **posted.owner, authority=posted.authority, renewal=posted.renewal
         )
     except CertCoreError as error:
-        # The user can repair a key that does not fit, and PEM that cannot be read.
+        # The user can correct these, such as a key that does not match, or unreadable PEM.
         if error.http_status not in (400, 409, 422):
             raise
         return _page(request, ssl, fields, error=error)
@@ -178,15 +178,15 @@ def _page(
         "now": ssl.core.certificates.counts().at if bundle is not None else None,
     }
     part, page = "certcore/_certificate_import_result.html", "certcore/certificate_import.html"
-    if is_fragment(request):  # htmx draws only answers with a success status
+    if is_fragment(request):  # by default, htmx ignores the content of error responses
         return render_page(request, part, context)
     return render_page(request, page, context, status=200 if error is None else error.http_status)
 
 
 def _with_file(field: ShownField) -> ShownField:
-    """The field with an input for a file beside it. A pasted private key is not sent back."""
+    """Add an input for a file to a field that takes one. Remove a pasted private key, so that it is not sent back."""
     if field.name not in _PARTS:
         return field
     shown = evolve(field, file_name=f"{field.name}_file")
-    # A certificate with its key in one goes into the first field, too.
+    # The first field may contain a private key, too, in one text with the certificate.
     return evolve(shown, value="") if "PRIVATE KEY" in field.value or field.name == "private_key" else shown

@@ -1,4 +1,4 @@
-"""The page of a certificate: its fields on the left, the hints of its CA module on the right, and its live parts."""
+"""The page of a certificate: fields on the left, hints on the right; and its parts that refresh."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from certcore.plugin import ModuleFile
 
 __all__ = ["certificate", "certificate_live"]
 
-#: What the form posts besides its fields.
+#: Posted values that are not fields of the form.
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "reissue", "then")
-#: How many events the page shows.
+#: How many of the latest events the page shows.
 _LATEST: Final = 8
-#: The button that belongs to the form.
+#: The action of the form's own button, which is not in the head.
 _SAVE: Final = Action.EDIT
-#: The conditions that a reader has to know when they hold, the most urgent first.
+#: The conditions that the page shows if they are true, the most urgent first.
 _TOLD: Final = (
     ConditionType.RENEWAL_IN_DANGER,
     ConditionType.OWNER_ACTION_NEEDED,
@@ -51,19 +51,19 @@ _TOLD: Final = (
 
 @frozen(kw_only=True)
 class OfferedButton:
-    """A button of the page's head."""
+    """A button in the head of the page."""
 
     name: str
     label: Message
     help: Message
-    #: Whether it has a page of its own: it asks for something, or is confirmed there.
+    #: Whether the button leads to a page that asks for values or for a confirmation.
     has_page: bool
     is_primary: bool
     is_destructive: bool
 
 
 def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """The page, and what its form posts.
+    """Show the page, or save its form.
 
     Changes that need a new leaf are saved only by the button ``reissue``. The button that generates the CSR saves the
     form first, so that the CSR matches the page.
@@ -103,9 +103,9 @@ def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
 
 
 def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """The parts of the page that have changed: ``seen`` has the digests of the parts that the browser shows.
+    """Return the changed parts of the page; the query ``seen`` has the digests of the parts that the browser shows.
 
-    It reads the store, asks no DNS server, and never includes a private key.
+    If nothing has changed, the status is 204. The view asks no DNS server, and never returns a private key.
     """
     ssl = ssl_for(request)
     calls = ssl.core.certificates
@@ -121,13 +121,13 @@ def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
 def _context(
     ssl: SslAccess, certificate_id: str, *, form: InputForm | None = None, errors: Sequence[CertCoreError] = ()
 ) -> dict[str, Any]:
-    """The context of the page.
+    """Return the context of the page.
 
     Args:
-        ssl: The user's calls.
-        certificate_id: The certificate.
-        form: The posted form, if it is shown again.
-        errors: Its errors.
+        ssl: The access of the user.
+        certificate_id: The ID of the certificate.
+        form: The posted form if it is shown again; None for the stored values.
+        errors: The errors of the posted form.
     """
     calls = ssl.core.certificates
     view = calls.view(certificate_id)
@@ -152,7 +152,7 @@ def _context(
         "can_reveal": Action.EXPORT in {offer.action for offer in view.offers if "reason" in offer.asks}
         or (view.active is None and view.issuance is not None and _may(view, Permission.CERTIFICATE_REVEAL_KEY)),
         "can_clone": _allows(ssl, Permission.CERTIFICATE_CREATE, view),
-        # The new owner is another tenant, whom a tenant cannot act for.
+        # A tenant cannot act for another tenant, who would be the new owner.
         "can_transfer": ssl.owner is None and _allows(ssl, Permission.CERTIFICATE_TRANSFER, view),
         "can_preflight": view.certificate.status is Status.ACTIVE
         and view.certificate.renews_itself
@@ -175,7 +175,7 @@ def _holds(view: CertificateView, condition: ConditionType) -> bool:
 
 
 def _holding(view: CertificateView) -> list[Condition]:
-    """The conditions that a reader has to know; each sentence once, as an issuance that waits for the owner is two."""
+    """Return the true conditions to show. Of several with the same message, only the most urgent is returned."""
     holding = [each for each in view.conditions if each.type in _TOLD and each.status is ConditionStatus.TRUE]
     by_text: dict[str, Condition] = {}
     for each in sorted(holding, key=lambda condition: _TOLD.index(condition.type)):
@@ -184,7 +184,7 @@ def _holding(view: CertificateView) -> list[Condition]:
 
 
 def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
-    """The digests of the page's head and left column, and of its right column."""
+    """Return the digest of the page's head, and that of its right column."""
     language = get_language() or ""
     head = (
         str(view.certificate.status),
@@ -204,7 +204,7 @@ def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
 
 
 def _buttons(offers: Iterable[Offer], in_hints: set[str]) -> list[OfferedButton]:
-    """The offers of the head. Offers of the right column stay there, except the primary one."""
+    """Return the buttons of the head: the offers without a button in the right column, and the primary offer."""
     return [
         OfferedButton(
             name=str(offer.action),
@@ -234,7 +234,7 @@ def _allows(ssl: SslAccess, permission: Permission, view: CertificateView) -> bo
 
 
 def _files(ssl: SslAccess, certificate_id: str) -> Sequence[ModuleFile]:
-    """The files of the CA module; none if it failed, which a hint reports."""
+    """Return the files of the CA module; empty if the module fails, which a hint reports."""
     try:
         return ssl.core.certificates.files(certificate_id)
     except CertCoreError:

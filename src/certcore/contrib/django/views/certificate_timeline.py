@@ -1,4 +1,4 @@
-"""The timeline of a certificate, page by page, and whether it is intact."""
+"""The pages of a certificate's timeline, and the check whether the timeline is intact."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NOT_FOUND: Final = 404
 
 
 def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """What happened to a certificate, newest first: the events before the number in the address.
+    """Show the events of a certificate, newest first; the query ``before`` limits them to events with lower numbers.
 
-    The first page says whether the record is intact, for which all events are read.
+    Only the first page checks whether the timeline is intact, as the check reads all events.
     """
     ssl = ssl_for(request)
     calls = ssl.core.certificates
@@ -36,7 +36,7 @@ def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpRespo
     except CertCoreError as error:
         if error.http_status != _NOT_FOUND:
             raise
-        view = None  # it was deleted, and its timeline stays
+        view = None  # the certificate was deleted; its timeline remains
     labels = {} if view is None else field_labels(view, ssl.translator)
     is_newest = before > count
     context = {

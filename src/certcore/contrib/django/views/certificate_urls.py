@@ -1,4 +1,4 @@
-"""The addresses of the pages of certificates."""
+"""The URLs of the pages of certificates."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["certificate_patterns"]
 
 
 def certificate_patterns() -> list[URLPattern]:
-    """Fixed words come before the IDs. What a GET answers changes nothing."""
+    """Return the URL patterns. Those with fixed words must come before those with an ID, which match the words, too."""
 
     def asks(view: Any) -> Any:
-        """A form: what is posted may be a key or a password, and does not get into Django's reports of errors."""
+        """Wrap the view of a form: posted values may be secrets, so Django's error reports leave them out."""
         return require_http_methods(["GET", "HEAD", "POST"])(sensitive_post_parameters()(view))
 
     def posts(view: Any) -> Any:

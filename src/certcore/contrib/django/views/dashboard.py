@@ -1,4 +1,4 @@
-"""The start page: counts, the next certificates to end, overdue renewals, and certificates that wait for a person."""
+"""The start page: counts, a chart of expiring leaves, failures, and certificates that wait for a person."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from certcore.model.standing import Attempt, ConditionType
 
 __all__ = ["dashboard", "numbers"]
 
-#: How many certificates each list of the page has.
+#: How many certificates each list of the page shows.
 _MOST_SHOWN: Final = 6
-#: The chart, in units of its own.
+#: Sizes in the chart, in units of the SVG.
 _BAR: Final = 20
 _STEP: Final = 25
 _HEIGHT: Final = 44
@@ -31,7 +31,7 @@ _DAYS_OF_WEEK: Final = 7
 
 @frozen(kw_only=True)
 class _Week:
-    """A bar of the chart."""
+    """A bar of the chart: the leaves that expire in one week."""
 
     count: int
     begins: Any
@@ -44,13 +44,13 @@ class _Week:
 
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The start page."""
+    """Show the start page."""
     return render_page(request, "certcore/dashboard.html", _context(ssl_for(request)))
 
 
 @require_safe
 def numbers(request: HttpRequest) -> HttpResponse:
-    """The part of it that changes; empty (204) while it has not."""
+    """Return the part of the start page that refreshes; status 204 if it has not changed."""
     context = _context(ssl_for(request))
     response = render_page(request, "certcore/_dashboard_numbers.html", context)
     return unless_seen(request, response, aside=str(context["counted_at"]))
@@ -58,7 +58,7 @@ def numbers(request: HttpRequest) -> HttpResponse:
 
 def _context(access: SslAccess) -> dict[str, Any]:
     counts = access.core.certificates.counts()
-    if not counts.total:  # the first certificate is seen at once
+    if not counts.total:  # count again, so that the first certificate appears at once
         counts = access.core.certificates.counts(max_age=0)
     weeks = _weeks(counts)
     return {
@@ -82,7 +82,7 @@ def _context(access: SslAccess) -> dict[str, Any]:
 
 
 def _failing(access: SslAccess) -> list[ListedCertificate]:
-    """Renewals in danger, those that end first at the top; then failed issuances and failed deployments."""
+    """Return certificates whose renewal is in danger, by expiry; then those with a failed issuance or deployment."""
     lines = _rows(access, condition=ConditionType.RENEWAL_IN_DANGER, order=SortKey.NOT_AFTER)
     lines += _rows(access, status=Status.ERROR)
     lines += _rows(access, condition=ConditionType.DEPLOYMENT_FAILED)
@@ -90,12 +90,12 @@ def _failing(access: SslAccess) -> list[ListedCertificate]:
 
 
 def _rows(access: SslAccess, **filters: Any) -> list[ListedCertificate]:
-    """The first certificates of a filter as they are now; the numbers may be a minute old."""
+    """Return the first certificates that match filters. They are current, while the counts may be a minute old."""
     return [listed(row) for row in access.core.certificates.rows(limit=_MOST_SHOWN, **filters).items]
 
 
 def _weeks(counts: CertificateCounts) -> list[_Week]:
-    """The bars: how many leaves end in each week."""
+    """Return the bars of the chart: how many leaves expire in each week."""
     numbers_of_weeks = counts.ending_by_week
     most = max(1, *numbers_of_weeks)
     return [
@@ -113,5 +113,5 @@ def _weeks(counts: CertificateCounts) -> list[_Week]:
 
 
 def _bar(count: int, most: int) -> int:
-    """The height of a bar; what is not zero is seen."""
+    """Return the height of a bar: 0 for no leaves, else at least 3, so that the bar is visible."""
     return 0 if count == 0 else max(3, round(count * (_HEIGHT - 4) / most))

@@ -1,4 +1,4 @@
-"""The page of failed deliveries: observers, reasons and next attempts, with a button to retry now."""
+"""The page of failed deliveries: observers, reasons and times of the next retry, with a button to retry now."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["deliveries", "delivery_again"]
 
 @frozen(kw_only=True)
 class FailedRow:
-    """A certificate with an observer that failed on one of its events."""
+    """A certificate with the observers that failed on its events."""
 
     row: CertificateRow
-    #: The failed deliveries; empty where the user may not see them.
+    #: The failed deliveries; for users who may not see the reasons, only the observers and since when they have failed.
     failed: Sequence[object]
-    #: Whether the user may see the reasons, and have them tried again.
+    #: Whether the user may see the reasons and the next retry.
     sees_reasons: bool
 
 
 @require_safe
 def deliveries(request: HttpRequest) -> HttpResponse:
-    """The certificates whose deployment or notice failed, with the reason for those who may see it."""
+    """List the certificates with failed deliveries; the reasons are shown to users who may see them."""
     core = ssl_for(request).core
     page = core.certificates.rows(
         condition=ConditionType.DEPLOYMENT_FAILED, after=request.GET.get("after") or None, limit=50
@@ -58,7 +58,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def delivery_again(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Have the failed deliveries of a certificate tried again now, by the next process that has the observer."""
+    """Make the failed deliveries of a certificate due now; a process that has the observer then retries them."""
     core = ssl_for(request).core
     count = core.certificates.deliver_again(certificate_id, observer=request.POST.get("observer") or None)
     if count:

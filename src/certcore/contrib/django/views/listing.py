@@ -1,4 +1,4 @@
-"""The list of certificates: filtered, sorted, in pages, and live."""
+"""The list of certificates, with filters, order and pages; it refreshes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REASONS: Final = (
     ConditionType.ISSUING,
     ConditionType.RENEWING,
 )
-#: The conditions that a list can be asked for.
+#: The conditions that the list can be filtered by.
 _FILTERS: Final = (
     ConditionType.RENEWAL_IN_DANGER,
     ConditionType.OWNER_ACTION_NEEDED,
@@ -63,36 +63,36 @@ class ListedCertificate:
     """A row of the list, with its badges."""
 
     row: CertificateRow
-    #: The domain in U-labels; empty where it has none.
+    #: The domain with U-labels; empty if it has no A-label.
     unicode_domain: str
-    #: The first names besides the domain, for people, and how many there are beyond.
+    #: The first names other than the domain, with U-labels, and how many further names there are.
     shown_aliases: tuple[str, ...]
     more_aliases: int
-    #: Why it wants somebody, or what is going on; holding conditions, the most urgent first.
+    #: The conditions in `_REASONS` that are true, the most urgent first.
     reasons: tuple[Condition, ...]
-    #: The problem of a failed issuance; None without one.
+    #: The title of the certificate's problem; None if there is no problem.
     problem: Message | None
-    #: The class of the badge with the status, by urgency.
+    #: The CSS class of the badge with the status.
     level_class: str
-    #: The class of the badge with the days.
+    #: The CSS class of the badge with the days until the leaf expires.
     days_class: str
-    #: The title of its CA module; empty where the user may not see it.
+    #: The title of the CA module; empty if it is unknown or the user may not see it.
     module_title: str = ""
-    #: Its result in the last action; None without one.
+    #: The result of the last bulk action for this certificate; None if there is none.
     result: Mapping[str, Any] | None = None
 
 
 def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_title: str = "") -> ListedCertificate:
-    """A row with its badges.
+    """Return a row with its badges.
 
     Args:
         row: The row.
+        result: The result of the last bulk action for this certificate.
         module_title: The title of the CA module.
-        result: Its result in the last action.
     """
     certificate = row.certificate
     holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
-    if ConditionType.OWNER_ACTION_NEEDED in holding:  # has the same reason, with details
+    if ConditionType.OWNER_ACTION_NEEDED in holding:  # it gives the same reason in more detail
         holding.pop(ConditionType.ISSUING, None)
         holding.pop(ConditionType.RENEWING, None)
     others = [name for name in certificate.names if name != certificate.domain]
@@ -124,7 +124,7 @@ def _days_class(row: CertificateRow, *, in_danger: bool) -> str:
 
 @frozen(kw_only=True)
 class _Query:
-    """The filters and order in the address of the list."""
+    """The filters, order and cursor in the URL's query of the list."""
 
     search: str = ""
     status: str = ""
@@ -147,18 +147,18 @@ class _Query:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything is left out."""
+        """Whether there is any filter."""
         return bool(self.search or self.status or self.condition or self.authority or self.owner or self.days_to)
 
     def encoded(self, **changes: str | bool) -> str:
-        """The query of an address, with changes."""
+        """Return the URL's query, with changes."""
         values = asdict(self) | changes
         if values["order"] == "domain":
             del values["order"]
         return urlencode({name: "1" if value is True else value for name, value in values.items() if value})
 
     def filters(self, access: SslAccess, limit: int) -> dict[str, Any]:
-        """The arguments of `rows`."""
+        """Return the arguments of ``certificates.rows``."""
         filters: dict[str, Any] = {"limit": limit}
         if self.owner and access.owner is None:
             filters["owner"] = self.owner
@@ -173,14 +173,14 @@ class _Query:
         is_sorted = self.order != SortKey.DOMAIN or self.descending
         if self.search and not chosen and not is_sorted:
             return {**filters, "search": self.search}
-        if self.search:  # a search cannot be combined with other filters; the text of a name can
+        if self.search:  # `search` cannot be combined with other filters or an order; `name` can
             chosen["name"] = self.search
         return {**filters, **chosen, "order": self.order, "descending": self.descending}
 
 
 @require_safe
 def certificate_list(request: HttpRequest) -> HttpResponse:
-    """The list: filtered, sorted, in pages."""
+    """Show the list, with filters, order and pages."""
     access = ssl_for(request)
     results = take_results(request)
     context = _context(request, access, results)
@@ -196,22 +196,22 @@ def certificate_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def certificate_rows(request: HttpRequest) -> HttpResponse:
-    """The rows alone, for a page that looks for news; empty (204) while nothing has changed."""
+    """Return only the rows, for a page that refreshes; status 204 if they have not changed."""
     context = _context(request, ssl_for(request), None)
     response = render_page(request, "certcore/_certificate_rows.html", context)
     return unless_seen(request, response)
 
 
 def unless_seen(request: HttpRequest, response: HttpResponse, *, aside: str = "") -> HttpResponse:
-    """A part of a page; 204 where the page shows the same already, so that nothing in it moves.
+    """Return a part of a page with its digest; or status 204 if the page shows the same part already.
 
-    The digest of a part has two halves: what it says, without ``aside``, and what it shows. A page announces news when
-    the first half is another one.
+    The digest has two halves: that of the content without ``aside``, and that of the whole content. The page announces
+    a change only if the first half has changed.
 
     Args:
-        request: Its header ``X-Certcore-Seen`` has the digest of what the page shows.
-        response: The part as it is now.
-        aside: A text in it that is no news: the time of a count.
+        request: Its header ``X-Certcore-Seen`` has the digest of the part that the page shows.
+        response: The current part.
+        aside: A text in the part whose change is not announced, such as the time of a count.
     """
     halves = (response.content.replace(aside.encode(), b"") if aside else response.content, response.content)
     digest = ".".join(hashlib.sha256(half).hexdigest()[:16] for half in halves)
@@ -259,7 +259,7 @@ def _sort(query: _Query, key: SortKey, label: Any) -> dict[str, Any]:
 
 
 def _profiles(access: SslAccess) -> Iterator[Any]:
-    """The CA profiles that the list can be filtered by: those that the user may see, or use."""
+    """Yield the CA profiles that the list can be filtered by: those that the user may see, or may use."""
     try:
         if access.may(Permission.AUTHORITY_VIEW):
             yield from access.core.authorities.list()
@@ -270,7 +270,7 @@ def _profiles(access: SslAccess) -> Iterator[Any]:
 
 
 def _module_titles(access: SslAccess) -> Mapping[str | None, str]:
-    """The titles of CA modules, by the IDs of the CA profiles that the user may see or use."""
+    """Return the titles of CA modules by the IDs of the CA profiles that the user may see or may use."""
     profiles = list(_profiles(access))
     if not profiles:
         return {}

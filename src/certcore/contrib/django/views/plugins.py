@@ -1,4 +1,4 @@
-"""The page of the plugins: loaded ones, and unusable ones with the cause."""
+"""The page of the plugins: those that are loaded, and those that failed to load."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["plugins"]
 
 @require_safe
 def plugins(request: HttpRequest) -> HttpResponse:
-    """Every plugin with what it brings, and what failed with the cause; the export formats of this process.
+    """List every plugin of this process with its contents or its failure, and the export formats.
 
-    Why a plugin failed, which names files of the server, is for those who may change CA profiles.
+    Only users who may edit CA profiles see why a plugin failed, as the cause may name files of the server.
     """
     ssl = ssl_for(request)
     core, texts = ssl.core, ssl.translator
-    core.authorities.list()  # asks the policy: users who may see CA profiles may see their modules
+    core.authorities.list()  # raises an error unless the user may see CA profiles
     process = get_core()
     sees_causes = core.allows(Permission.AUTHORITY_EDIT)
     context = {
@@ -37,7 +37,7 @@ def plugins(request: HttpRequest) -> HttpResponse:
 
 
 def _row(info: PluginInfo, texts: Texts, *, sees_causes: bool) -> dict[str, Any]:
-    """A plugin as the template draws it."""
+    """Return a plugin as the template needs it."""
     failure = info.failure if sees_causes else None
     return {
         "info": info,
