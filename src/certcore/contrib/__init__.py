@@ -1,1 +1,1 @@
-"""Thin adapters to what users run already: tokens that keep keys, engines that run tasks."""
+"""Adapters to other software: deployment targets, mail, webhooks, metrics, Celery, Django, and PKCS#11 tokens."""

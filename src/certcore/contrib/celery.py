@@ -11,10 +11,10 @@
   itself for that time; otherwise a later sweep finds the certificate.
 - ``certcore.preflights`` checks certificates in service as if they were renewed; see `CertCore.run_preflights`.
 
-Messages are only triggers; the state is in the store. A lost message is made up for by the next sweep. A message that
-arrives twice, late, or while ``certcore run`` works on the same certificate finds a lease or nothing to do. The lease
-of a killed worker expires within a minute; if the worker continues after all, its fencing token is outdated, and the
-store rejects its writes.
+Messages are only triggers; the state is in the store. The next sweep makes up for a lost message. A message does no
+harm if it arrives twice, late, or while ``certcore run`` works on the same certificate: its task finds a lease, or
+nothing to do. The lease of a killed worker expires within a minute. If a worker continues after its lease has expired,
+its fencing token is outdated, and the store rejects its writes.
 
 Needs the PyPI package celery.
 """
@@ -44,11 +44,11 @@ _SWEEP: Final = "certcore.sweep"
 _RECONCILE: Final = "certcore.reconcile"
 _PREFLIGHTS: Final = "certcore.preflights"
 _BEAT_ENTRY: Final = "certcore-sweep"
-#: Steps per message at most, so that other messages of the queue get their turn.
+#: The most steps per message, so that other messages of the queue get their turn.
 _MAX_STEPS: Final = 20
-#: Messages expire when the queue is this many sweeps behind; newer messages replace them.
+#: A message expires when it has waited for this many sweeps. Newer messages replace it.
 _MESSAGE_LIFETIME_IN_SWEEPS: Final = 10
-#: Preflights per message at most: each may take some seconds, while the DNS is waited for.
+#: The most preflights per message. Each may take some seconds, because it waits for DNS answers.
 _MAX_PREFLIGHTS: Final = 10
 #: The most that `CertCore.due` returns.
 _MAX_BATCH: Final = 1000
@@ -63,7 +63,7 @@ class CertcoreTasks:
     sweep: Task
     #: ``certcore.reconcile(certificate_id)``: take the steps of this certificate that are due. Returns its status.
     reconcile: Task
-    #: ``certcore.preflights``, without arguments: check certificates in service whose turn it is. Returns their number.
+    #: ``certcore.preflights``, without arguments: run the preflights that are due. Returns their number.
     preflights: Task
 
 
@@ -104,8 +104,8 @@ def install(
         for certificate_id in due:
             tasks.reconcile.apply_async((certificate_id,), expires=message_lifetime)
         if len(due) == batch:
-            # More may be due. When the queue reaches the next sweep, these certificates are done or leased. If the
-            # queue is slower than beat, beat's own sweeps are enough.
+            # More certificates may be due. When a worker gets to the next sweep, these are done or leased. If the queue
+            # is slower than beat, the message expires, and beat's own sweeps are enough.
             tasks.sweep.apply_async(expires=every.total_seconds())
         else:
             tasks.preflights.apply_async(expires=every.total_seconds())
@@ -124,7 +124,7 @@ def install(
         return None if result.status is None else str(result.status)
 
     def preflights() -> int:
-        """Check certificates in service whose turn it is; no message waits longer than for these."""
+        """Run some of the preflights that are due. Their number is limited, so that other messages get their turn."""
         return cores.of_this_process().run_preflights(_MAX_PREFLIGHTS)
 
     # acks_late: the message survives a killed worker. shared=False: other apps in this process do not get these tasks.
@@ -137,14 +137,14 @@ def install(
         preflights=app.task(name=_PREFLIGHTS, **options)(preflights),
     )
     _add_to_beat(app, {"task": _SWEEP, "schedule": every, "options": {"expires": message_lifetime}})
-    # Processes of a prefork pool send the first signal; with threads or solo only the worker itself sends one.
+    # Each process of a prefork pool sends the first signal. In the pools threads and solo, the worker sends the other.
     signals.worker_process_shutdown.connect(cores.close)
     signals.worker_shutdown.connect(cores.close)
     return tasks
 
 
 def _advance(core: CertCore, certificate_id: str) -> Reconciled:
-    """Take steps until none is due."""
+    """Take steps until none is due, at most `_MAX_STEPS`."""
     result = core.reconcile(certificate_id)
     for _ in range(_MAX_STEPS - 1):
         if not result.stepped or result.look_again is None or result.look_again > core.now():
@@ -175,8 +175,8 @@ class _Slot:
 class _Cores:
     """One `CertCore` per process.
 
-    A forked process inherits its parent's slot, lock and connections. It uses none of them, and must not close or free
-    them, because that would write to the parent's connections: they stay in the dictionary under the parent's ID.
+    A forked process inherits its parent's slot, lock and connections. It must neither use, close nor free them, because
+    that would write to the parent's connections. They therefore stay in the dictionary under the parent's process ID.
     """
 
     _open: Callable[[], CertCore]

@@ -11,8 +11,9 @@ Install the extra: ``pip install 'certcore[prometheus]'``. In a program that has
         text = generate_latest(registry).decode()
     assert 'certcore_certificates{status="active"} 0.0' in text
 
-The numbers of the store are the same in every process: scrape one. Labels are bounded: each has at most 50 values, and
-further ones are counted as ``other``. No label names a certificate, a domain or an owner.
+The numbers of the store are the same in every process, so scrape only one process for them. The labels for problems, CA
+servers and observers have at most 50 values each, and further values are counted as ``other``. Budgets are given for at
+most 50 CA profiles. No label names a certificate, a domain or an owner.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ __all__ = ["CertCoreMetrics"]
 #: How many values a label may have.
 _MOST_VALUES: Final = 50
 _OLDEST_COUNTS: Final = 60
-#: Seconds; a step is one exchange with a CA or some questions to DNS servers.
+#: Upper bounds in seconds. A step of the engine is one exchange with a CA, or some questions to DNS servers.
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -61,7 +62,7 @@ class _Bounded:
 
 
 class CertCoreMetrics(Collector):
-    """The metrics of one `CertCore` in one registry, from now until `close`.
+    """The metrics of one `CertCore` in one registry, from the construction until `close`.
 
     Args:
         core: The open store.
@@ -142,7 +143,7 @@ class CertCoreMetrics(Collector):
             self._registry.unregister(collector)
 
     def describe(self) -> Iterable[Metric]:
-        """No metrics, so that registering does not read the database."""
+        """Return no metrics. Otherwise the registry would call `collect`, and read the database, to register this."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -181,7 +182,7 @@ class CertCoreMetrics(Collector):
         yield from self._collect_budgets()
 
     def _collect_budgets(self) -> Iterable[Metric]:
-        """How much of the limits of the CAs is used; a profile whose module fails is left out."""
+        """The limits of the CAs, and how much of them is used. A profile whose module fails is left out."""
         labels = ["authority", "limit"]
         used = GaugeMetricFamily("certcore_ca_budget_used", "How much of a limit of a CA is used.", labels=labels)
         most = GaugeMetricFamily("certcore_ca_budget", "How much of a limit of a CA may be used.", labels=labels)

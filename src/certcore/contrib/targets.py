@@ -31,8 +31,8 @@
 
 Each key is a field of `DeployFiles`, `Webhook` or `Mail`; in ``[notices]``, of `certcore.NoticePolicy`, with durations
 like ``"12h"`` or ``"2d"``. Secrets are not in the file: ``password_file`` and ``secret_file`` name a file,
-``password_env`` and ``secret_env`` an environment variable. During a rotation of its secret, a webhook takes a list of
-them. Paths are relative to the directory of the file.
+``password_env`` and ``secret_env`` an environment variable. For the rotation of a webhook's secret, ``secret_file`` and
+``secret_env`` may be lists. Paths are relative to the directory of the file.
 
 Everybody who can write to the file can run commands. A file that others can write to is therefore refused.
 """
@@ -146,7 +146,7 @@ def _text(value: object, _: Path) -> str:
 
 def _texts(value: object, _: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        # An empty list would select everything, which is easily mistaken for nothing.
+        # An empty list would select everything, but looks as if it selected nothing.
         raise InvalidInputError(
             "", "must be a list of texts, not empty.", advice='Write it like ["one", "two"], or leave it out.'
         )
@@ -249,7 +249,7 @@ def _content(path: Path, where: str, *, forbidden: int) -> bytes:
 
     Args:
         path: The file.
-        where: What names it, for errors.
+        where: The table and the key that name the file, for error messages.
         forbidden: Mode bits that must not be set.
     """
     try:
@@ -284,7 +284,7 @@ _NOTICES: Final = "notices"
 _UNITS: Final[Mapping[str, timedelta]] = MappingProxyType(
     {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 )
-#: The reader of each key's value; the keys are the fields of the policy.
+#: By key: the function that reads its value. The keys are the fields of the policy.
 _NOTICE_READERS: Final[Mapping[str, Callable[[object, Path], object]]] = MappingProxyType(
     {"days_before": _list, "after_failures": _integer, "failing_for": _duration}
 )
@@ -310,7 +310,7 @@ def _notices(table: object) -> NoticePolicy:
 
 # ----------------------------------------------------------------------------------------------------------- targets
 
-#: The reader of each key's value. A table may have the keys for which its target has a field.
+#: By key: the function that reads its value. A table may only have keys that are fields of its target.
 _READERS: Final[Mapping[str, Callable[[object, Path], object]]] = MappingProxyType(
     {
         **dict.fromkeys(("name", "folder", "format", "layout", "url", "host", "security", "username", "sender"), _text),

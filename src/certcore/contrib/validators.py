@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-#: Seconds. Bounded, because a slow target delays the targets after it.
+#: The maximum timeout in seconds. A slow target delays the targets after it.
 _MAX_SECONDS: Final = 3600
 _ADVICE: Final[Mapping[FailureKind, str]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ _ADVICE: Final[Mapping[FailureKind, str]] = MappingProxyType(
 
 
 def check_name(_: object, attribute: Attribute[Any], value: str) -> None:
-    """Validate the name of a target: it is stored, and quoted in messages."""
+    """Validate the name of a target, which is stored and quoted in messages."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise InvalidInputError(
             attribute.name,

@@ -1,4 +1,4 @@
-"""Post events to a web server of yours, as signed JSON. A delivery is repeated until the server has accepted it.
+"""Post events to your web server as signed JSON. A delivery is repeated until the server has accepted it.
 
 ::
 
@@ -18,8 +18,8 @@ certificate are delivered in order. The header ``Certcore-Signature`` is ``t=<se
 ``v1`` for each secret: the HMAC-SHA256 over the digits of ``t``, a dot and the body. Receivers can check it with
 `verify_signature`.
 
-Any status 2xx means that the event was accepted, and the answer is not read further. Redirects are not followed, so
-that only the administrator decides where events go; proxies and passwords in the environment are not used.
+Any status 2xx means that the server accepted the event; the body of its answer is not read. Redirects are not followed,
+so that only the administrator decides where events go. Proxies and passwords in the environment are not used.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ __all__ = ["SIGNATURE_HEADER", "Webhook", "WebhookError", "verify_signature"]
 #: The header with the signatures.
 SIGNATURE_HEADER: Final = "Certcore-Signature"
 
-#: The shortest secret in bytes. Shorter ones could be guessed from a body and its signature.
+#: The minimum length of a secret in bytes. A shorter secret could be guessed from a body and its signature.
 _MIN_SECRET: Final = 16
 _MAX_SECRETS: Final = 10
 _MAX_URL: Final = 2000
@@ -96,16 +96,16 @@ def verify_signature(
     now: datetime,
     tolerance: timedelta = timedelta(minutes=5),
 ) -> bool:
-    """Whether a request was signed with one of the secrets, just now; for receivers.
+    """Whether a request was just now signed with one of the secrets. For receivers of events.
 
-    The comparison takes constant time.
+    Signatures are compared in constant time.
 
     Args:
         body: The body exactly as received, not parsed and serialized again.
-        signature: The value of the header `SIGNATURE_HEADER`, as text or bytes; None if there is none.
+        signature: The value of the header `SIGNATURE_HEADER`, as text or bytes; None if the request has no such header.
         secrets: The valid secrets. During a rotation, these are the old and the new one.
         now: The current time, with a time zone.
-        tolerance: How far the request's time may differ from ``now``. Other requests may be replayed ones.
+        tolerance: How far the request's time may differ from ``now``. Older requests may be replays.
 
     Raises:
         InvalidInputError: ``now`` has no time zone.
@@ -160,20 +160,20 @@ def _check_url(_: object, attribute: Attribute[Any], url: str) -> None:
 
 @frozen(kw_only=True, eq=False)
 class Webhook:
-    """A target that posts events: pass it to ``CertCore.open(…, plugins=[Webhook(…)])``. The module has the format.
+    """A target that posts events: pass it to ``CertCore.open(…, plugins=[Webhook(…)])``.
 
-    With a policy, the actor ``plugin:<name>`` has to be allowed to view the certificates.
+    The module describes the format. A policy must allow the actor ``plugin:<name>`` to view the certificates.
 
     Raises:
-        InvalidInputError: A field cannot be used; the error names it.
+        InvalidInputError: A field is invalid; the error names it.
     """
 
     #: Unique among the plugins; the store tracks deliveries by this name.
     name: str = field(validator=check_name)
     #: An ``https`` URL, or ``http`` to this machine. It is not shown, as it may hold a token.
     url: str = field(validator=_check_url, repr=False)
-    #: The secrets that sign each request: during a rotation, the old and the new one. Without any, anyone who knows the
-    #: URL can send events to the server.
+    #: The secrets that sign each request: during a rotation, the old and the new one. Without a secret, everybody who
+    #: knows the URL can send events to the server.
     secrets: tuple[Secret, ...] = field(default=(), converter=_tuple, validator=_check_secrets, repr=False)
     #: The kinds of events that are posted; all of them by default.
     kinds: frozenset[EventKind] = field(default=frozenset(EventKind), converter=event_kinds)
@@ -199,7 +199,7 @@ class Webhook:
         """Post an event.
 
         Raises:
-            WebhookError: The server could not be reached, or did not accept it.
+            WebhookError: The server could not be reached, or did not accept the event.
             InvalidInputError: ``ca_file`` cannot be used.
         """
         if event.kind not in self.kinds:
@@ -223,7 +223,7 @@ class Webhook:
         self._judge(self._post(body, headers))
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> int:
-        """Send a request; returns the status of the answer. The rest of the answer is not read."""
+        """Send a request, and return the status of the answer. The body of the answer is not read."""
         try:
             with closing(
                 HttpClient(
@@ -253,6 +253,6 @@ class Webhook:
 
     @property
     def _server(self) -> str:
-        """The server's name. The rest of the URL may be secret."""
+        """The server's name for messages. The rest of the URL may be secret."""
         parts = urlsplit(self.url)
         return f"The server {parts.scheme}://{parts.netloc}"

@@ -113,7 +113,10 @@ def _read_keys(path: Path) -> Sequence[TransferKey]:
 
 
 def _switch_user(user: str) -> None:
-    """Drop root privileges. Modules that are needed later are imported first: the other user may not be able to."""
+    """Drop root privileges.
+
+    Modules that are needed later are imported before, because the other user may not be able to read them.
+    """
     import dns.rdtypes.ANY.HINFO  # noqa: F401, PLC0415
     import rich.console  # noqa: F401, PLC0415
 

@@ -20,24 +20,25 @@ __all__ = ["run_command"]
 _ENVIRONMENT: Final = MappingProxyType(
     {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 )
-#: Characters of the command's last line that are quoted, and bytes of its output that are kept for this.
+#: The most characters of the last line of stderr that an error quotes.
 _MAX_QUOTED: Final = 200
+#: How many of the last bytes of stderr are kept to find that line.
 _MAX_TAIL: Final = 4096
 _CHUNK: Final = 65536
-#: Seconds between two checks whether a silent command has ended.
+#: Seconds between two checks whether the command has ended.
 _POLL_INTERVAL: Final = 0.05
 #: Polls after SIGTERM until the command is killed: two seconds.
 _GRACE_POLLS: Final = 40
-#: Chunks that are read after the end: more than a pipe can buffer, unless a process still writes to it.
+#: The most chunks that are read after the end of the command. A pipe buffers less, unless a process still writes to it.
 _MAX_LAST_CHUNKS: Final = 16
 
 
 def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeout: float) -> None:
     """Run a command and wait for its end.
 
-    Its input is empty, its output is discarded, its working directory is ``/``, and it inherits neither this process's
-    environment nor its open files. After `timeout` the command and all processes of its session are ended. Background
-    processes of a command that has succeeded are left running.
+    Its stdin is empty, its stdout is discarded, and the last line of its stderr is quoted if it fails. Its working
+    directory is ``/``, and it inherits neither this process's environment nor its open files. After `timeout`, the
+    command and its process group are ended. Background processes of a command that has ended in time are left running.
 
     Args:
         command: The program's absolute path and its arguments.
@@ -45,7 +46,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
         timeout: Seconds.
 
     Raises:
-        DeploymentError: It cannot be started, did not end in time, or its exit code is not 0.
+        DeploymentError: The command cannot be started, did not end in time, or its exit code is not 0.
     """
     program = command[0]
     stderr_tail, ended = b"", False
@@ -90,7 +91,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
 
 
 def _listen(process: subprocess.Popen[bytes], over: threading.Event) -> bytes:
-    """Wait until a command ends or `over` is set; returns the last bytes of its stderr."""
+    """Wait until a command ends or `over` is set, and return the last bytes of its stderr."""
     tail = b""
     if process.stderr is None:
         return tail
@@ -105,7 +106,7 @@ def _listen(process: subprocess.Popen[bytes], over: threading.Event) -> bytes:
                 part = _part(process.stderr)
                 silent = part == b""
                 tail = (tail + (part or b""))[-_MAX_TAIL:]
-    # Read the rest. A background process may keep writing; it is not waited for.
+    # Read the rest, but do not wait for a background process that keeps writing.
     for _ in range(_MAX_LAST_CHUNKS):
         part = _part(process.stderr)
         if not part:
@@ -115,7 +116,7 @@ def _listen(process: subprocess.Popen[bytes], over: threading.Event) -> bytes:
 
 
 def _part(stream: IO[bytes]) -> bytes | None:
-    """The next bytes of a stream; None when there are none yet, empty at its end."""
+    """The next bytes of a stream: None if there are none yet, empty at the end of the stream."""
     try:
         return os.read(stream.fileno(), _CHUNK)
     except BlockingIOError:
@@ -123,15 +124,15 @@ def _part(stream: IO[bytes]) -> bytes | None:
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process has ended. Does not reap it, so that its pid cannot be reused before `Popen.wait`."""
+    """Whether the process has ended. It is not reaped, so that its pid cannot be reused before `Popen.wait`."""
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # the host program reaps all children
+    except ChildProcessError:  # the host program has reaped the process
         return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and the processes of its session: SIGTERM first, then SIGKILL."""
+    """End a command and its process group: with SIGTERM, and after a pause with SIGKILL."""
     pause = threading.Event()
     if not _has_ended(process):
         _signal(process, signal.SIGTERM)

@@ -18,7 +18,7 @@ __all__ = ["check_deployment"]
 def check_deployment(
     folder: Path, *, owner: str | int | None, group: str | int | None, command: Sequence[str]
 ) -> Iterator[Finding]:
-    """The obstacles to writing files or to starting the command.
+    """What would prevent the files from being written or the command from being started.
 
     Args:
         folder: The directory of the files.

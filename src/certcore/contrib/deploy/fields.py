@@ -29,7 +29,7 @@ __all__ = [
 
 #: The placeholders in the template of a directory.
 PLACEHOLDER: Final = re.compile(r"\{(name|id)\}")
-#: An arbitrary time, for options that are only validated.
+#: An arbitrary time, for validating options without an export.
 ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_MODE: Final = 0o777
 
@@ -53,7 +53,7 @@ def _domain(text: str) -> str:
             "domains", f"{text[:60]!r} contains a *.", advice="Write .example.com for all names below example.com."
         )
     name = text.strip()
-    if name.startswith("."):  # "x" makes a top-level domain such as .example a valid name
+    if name.startswith("."):  # with an "x" in front, even a top-level domain such as .example is a valid name
         return DnsName.parse(f"x{name}", field="domains").ascii.removeprefix("x")
     return DnsName.parse(name, field="domains").ascii
 

@@ -11,13 +11,13 @@
     )
     core = CertCore.open("sqlite:///certcore.db", keyring="keyring.json", plugins=[web])
 
-When a leaf goes into service, the leaf that is in service at the time of the delivery is deployed, which may be a newer
-one. Failed deployments are tried again after pauses of 5 seconds to an hour: see `certcore.engine.outbox`. The command
-runs when a file is new or has changed, and is repeated until it has succeeded for these files, also after a crash. It
-may run more than once.
+A leaf is deployed after it goes into service. If a newer leaf is in service by then, the newer one is deployed. Failed
+deployments are tried again after pauses of 5 seconds to an hour: see `certcore.engine.outbox`. The command runs when a
+file is new or has changed, and is repeated until it has succeeded for these files, also after a crash. It may run more
+than once.
 
-Files are never removed: when a certificate is deleted or revoked, its files and its private key stay until another
-certificate replaces them.
+Deleting or revoking a certificate removes no files: its files and its private key stay until another certificate
+replaces them. The versioned layout removes old versions, see `DeployFiles.keep`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Layout(StrEnum):
 
     #: Directly in the directory.
     PLAIN = "plain"
-    #: In a new subdirectory per version, with the symbolic link ``live``, so that key and leaf are replaced atomically.
+    #: Each version in a new subdirectory. The symbolic link ``live`` leads to the newest version, so that key and leaf
+    #: are replaced atomically.
     VERSIONED = "versioned"
 
 
@@ -116,11 +117,11 @@ class DeployFiles:
     Each directory (or each file, if several certificates share a directory) belongs to the certificate that claimed it
     first. Another certificate is refused, so that no tenant's server gets another tenant's key. A certificate loses its
     claim when it is deleted, when its primary name and thereby its directory changes, and when its leaf expires or is
-    revoked. A certificate with an imported leaf, which proves no control of the names, also loses it to another owner's
-    certificate whose leaf was issued here.
+    revoked. An imported leaf does not prove that its owner controls the names. A certificate with an imported leaf
+    therefore also loses its claim to another owner's certificate whose leaf was issued here.
 
-    For the same reason imported leaves are only deployed if ``imports`` is set. Even then they never replace another
-    owner's certificate, whatever its state, and self-signed ones are not deployed.
+    For the same reason, imported leaves are only deployed if ``imports`` is set. Even then, they never replace another
+    owner's certificate, whatever its state, and self-signed leaves are not deployed.
 
     Raises:
         InvalidInputError: A field is invalid; the error names it.
@@ -129,15 +130,15 @@ class DeployFiles:
     #: Unique among the plugins; the store tracks deliveries by this name.
     name: str = field(validator=check_name)
     #: An absolute path. ``{name}`` is replaced by the certificate's primary name as a file name, ``{id}`` by its ID.
-    #: Without them certificates share the directory, each with files named after it (as for HAProxy). Formats with
-    #: fixed file names, and the versioned layout, then only work for one certificate.
+    #: Without a placeholder, certificates share the directory, and the files of each are named after it (as for
+    #: HAProxy). Formats with fixed file names, and the versioned layout, then only work for one certificate.
     folder: str = field(validator=check_folder)
     #: The name of a built-in format, or an `ExportFormat`.
     format: ExportFormat = field(default=_PEM, converter=_format)
     layout: Layout = field(default=Layout.PLAIN, converter=_layout)
-    #: Whether the private key is written, if the format is optional about it.
+    #: Whether the private key is written, for formats in which it is optional.
     with_key: bool = True
-    #: Encrypts the private key, if the format supports it.
+    #: The password that encrypts the private key, if the format supports it.
     password: Secret | None = None
     #: The owner of files and new directories: a user name or uid; None for the user that certcore runs as.
     owner: str | int | None = None
@@ -145,7 +146,7 @@ class DeployFiles:
     group: str | int | None = None
     #: The mode of secret files instead of 0600, for example 0o640 together with a group.
     secret_mode: int | None = field(default=None, validator=check_secret_mode)
-    #: Previous versions to keep, in the versioned layout.
+    #: How many previous versions the versioned layout keeps.
     keep: int = field(default=1, validator=check_keep)
     #: Only certificates with these primary names: ``shop.example`` (also selects ``*.shop.example``), or
     #: ``.shop.example`` for all names below it. For an imported leaf, all other names must match or be below a match,
@@ -159,7 +160,7 @@ class DeployFiles:
     #: only if everybody who may import is trusted with every name that the target selects.
     imports: bool = field(default=False, validator=check_imports)
     #: The command to run when files have changed: the program's absolute path and its arguments, without a shell. PATH,
-    #: LANG, CERTCORE_DOMAIN, CERTCORE_CERTIFICATE_ID and CERTCORE_FOLDER are set. Empty: none.
+    #: LANG, CERTCORE_DOMAIN, CERTCORE_CERTIFICATE_ID and CERTCORE_FOLDER are set. Empty: no command.
     command: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_command)
     #: Time limit of the command in seconds.
     command_timeout: float = field(default=60.0, validator=check_seconds)
@@ -186,7 +187,7 @@ class DeployFiles:
         folder = self._folder(view)
         file_owner = Owner.find(self.owner, self.group)
         with explained(folder), deployment_record(folder, file_owner) as record:
-            # Read it again under the lock: another process may have deployed a newer leaf meanwhile.
+            # Read the certificate again under the lock: another process may have deployed a newer leaf meanwhile.
             view = self._wanted(event.certificate_id, certificates)
             if view is None:
                 return
@@ -196,7 +197,7 @@ class DeployFiles:
 
     @hookimpl
     def certcore_check_targets(self, certificate_id: str, certificates: CertificateSource) -> Iterable[Finding]:
-        """The obstacles to deploying the next leaf: the folder, its owner or the command."""
+        """What would prevent the next leaf from being deployed: the folder, its owner or the command."""
         view = self._wanted(certificate_id, certificates)
         if view is None:
             return ()
@@ -219,7 +220,7 @@ class DeployFiles:
         return view if selected and self._permits(view) else None
 
     def _permits(self, view: CertificateView) -> bool:
-        """Whether this target accepts the leaf in service, which may be imported."""
+        """Whether this target deploys the leaf in service. Only an imported leaf may be refused."""
         if not _is_imported(view):
             return True
         reason = ""
@@ -228,7 +229,7 @@ class DeployFiles:
         elif _is_self_signed(view):
             reason = "it is self-signed"
         elif self.domains and (strange := [name for name in _names(view) if not _is_within(name, self.domains)]):
-            # A server that reads a whole directory, like HAProxy, serves every name of each leaf in it.
+            # HAProxy, for example, reads a whole directory, and serves every name of each leaf in it.
             reason = f"the target does not select its name {strange[0]}"
         if reason:
             _log.info("The imported certificate %s is not deployed by %s: %s", view.certificate.id, self.name, reason)
@@ -240,7 +241,7 @@ class DeployFiles:
         claim = Claim(owner=view.certificate.owner, whole=self._takes_all, files=record.of(certificate_id).files)
         record.claim(certificate_id, claim, gives_up=self._gives_up(view, certificates, record.folder))
         unfinished = record.of(certificate_id).unfinished.get(self.name)
-        # If only the command is outstanding, the key is not exported again.
+        # If all files are written and only the command is outstanding, the key is not exported again.
         complete = unfinished == self._digest(_leaf_pem(view), record.folder) and all(
             (place / name).is_file() for name in claim.files
         )
@@ -263,7 +264,7 @@ class DeployFiles:
         certificates: CertificateSource,
         record: DeploymentRecord,
     ) -> bool:
-        """Write the files; returns whether the command must be run."""
+        """Write the files, and return whether the command must be run."""
         certificate_id = view.certificate.id
         try:
             exported = certificates.export(
@@ -274,11 +275,11 @@ class DeployFiles:
         primary = _primary_name(view)
         if primary not in exported.names:
             raise _changed_meanwhile(record.folder)
-        # Files are named after the first name, and the order in an imported leaf and in its renewal may differ.
+        # The files are named after the first name. An imported leaf and its renewal may order the names differently.
         exported = evolve(exported, names=(primary, *(name for name in exported.names if name != primary)))
         files = self.format.export(exported, ExportOptions(at=view.now, password=self.password, folder=str(place)))
         names = frozenset(file.name for file in files)
-        # In the plain layout, files of an earlier format stay in the directory.
+        # In the plain layout, the files of a format that was used before stay in the directory.
         file_names = names if self.layout is Layout.VERSIONED else claim.files | names
         record.claim(
             certificate_id, evolve(claim, files=file_names), gives_up=self._gives_up(view, certificates, record.folder)
@@ -337,7 +338,10 @@ class DeployFiles:
         return Path(PLACEHOLDER.sub(lambda match: parts[match[1]], self.folder))
 
     def _digest(self, leaf_pem: str, folder: Path) -> str:
-        """A hash of the leaf and of how it is deployed. Empty with a password, which must not be hashed to disk."""
+        """A hash of the leaf and of the settings that shape its files.
+
+        Empty if there is a password: a hash of the password must not be written to disk.
+        """
         if self.password is not None:
             return ""
         settings = [
@@ -367,7 +371,7 @@ class DeployFiles:
 
 
 def _primary_name(view: CertificateView) -> str:
-    """The primary name if the leaf in service has it, or else the leaf's first name (a reissue may be pending)."""
+    """The certificate's primary name, or the leaf's first name if the leaf lacks it because a reissue is pending."""
     domain = view.certificate.domain
     names = view.active.names if view.active else ()
     return domain.ascii if domain in names or not names else names[0].ascii
@@ -403,7 +407,7 @@ def _names(view: CertificateView) -> list[str]:
 
 
 def _is_within(domain: str, patterns: Iterable[str]) -> bool:
-    """Whether a name equals one of the patterns, or is below one."""
+    """Whether a name equals one of the patterns or is below one of them, with wildcards and leading dots ignored."""
     bare = domain.removeprefix("*.")
     return any(
         bare == pattern.removeprefix(".") or bare.endswith(f".{pattern.removeprefix('.')}") for pattern in patterns

@@ -1,8 +1,8 @@
 """The deployment record of a directory: which certificate its files belong to, and which commands are outstanding.
 
-A directory, or a file in it, belongs to the certificate that claimed it first, until it loses the claim. Until then no
-other certificate may overwrite the files: a template may give two tenants the same path, and the server of one would
-get the key of the other.
+A directory, or a file in it, belongs to the certificate that claimed it first, until this certificate loses the claim.
+Until then, no other certificate may overwrite the files. Otherwise a template that gives two tenants the same path
+would give the server of one tenant the key of the other.
 
 ``.certcore-deploy.json`` is replaced atomically, under the lock of ``.certcore-deploy.lock``. Servers that read every
 file of a directory ignore names that start with a dot.
@@ -38,23 +38,24 @@ __all__ = [
 
 #: The file with the record.
 RECORD: Final = ".certcore-deploy.json"
-#: A deployment holds this file's lock from reading the certificate to the end of the command.
+#: The file whose lock a deployment holds from reading the certificate until its command has ended.
 LOCK: Final = ".certcore-deploy.lock"
-#: Starts with the prefix of temporary files, so that `certcore.adapters.export_files` cleans it up.
+#: The temporary name of a new record. With this prefix, `certcore.adapters.export_files` removes a file that was left.
 _NEW: Final = ".certcore.new.deploy"
 _VERSION: Final = 1
 _MAX_SIZE: Final = 16 * 1024 * 1024
-#: Seconds to wait for the lock of a directory. Short, because deployments are repeated, and because users could hold
-#: the locks of their own directories forever and delay other users' certificates.
+#: Seconds to wait for the lock of a directory. This is short, because failed deployments are repeated, and because
+#: users who hold the locks of their own directories must not delay other users' certificates.
 PATIENCE: Final = 1.0
-#: Tries to get the deployment lock, and the seconds between them.
+#: How often to try to get the deployment lock.
 _LOCK_TRIES: Final = 10
+#: Seconds between two tries.
 _LOCK_INTERVAL: Final = 0.1
 _ADVICE: Final = "Choose another directory, or make this one writable for the user that certcore runs as."
 
 
 class DeploymentError(CertCoreError):
-    """A certificate could not be deployed; it is tried again later."""
+    """A certificate could not be deployed. The deployment is tried again later."""
 
     code = "deployment_error"
 
@@ -65,12 +66,12 @@ class Claim:
 
     #: The owner of the certificate (the tenant).
     owner: str = ""
-    #: Whether it claims the whole directory, not only `files`.
+    #: Whether the claim is for the whole directory, not only for `files`.
     whole: bool = False
     #: The names of the files that were written.
     files: frozenset[str] = frozenset()
-    #: The targets whose command has not succeeded yet, each with the digest of what was deployed; empty if the writing
-    #: was interrupted.
+    #: The targets whose command has not succeeded yet, each with the digest of the deployment. The digest is empty
+    #: until all files are written.
     unfinished: Mapping[str, str] = field(factory=dict)
 
     def collides_with(self, other: Claim) -> bool:
@@ -96,11 +97,11 @@ class DeploymentRecord:
 
         Args:
             certificate_id: The certificate.
-            claimed: The claim; unfinished targets of an earlier claim are kept.
-            gives_up: Whether the certificate with this ID loses its claim.
+            claimed: The claim. Its unfinished targets are taken from the certificate's earlier claim.
+            gives_up: Called with the ID and the claim of another certificate; returns whether it loses its claim.
 
         Raises:
-            DeploymentError: Another certificate has claimed it.
+            DeploymentError: Another certificate has claimed the directory or one of the files, and keeps it.
         """
         for other_id, other in list(self._claims.items()):
             if other_id == certificate_id or not claimed.collides_with(other):
@@ -113,17 +114,23 @@ class DeploymentRecord:
                 )
             del self._claims[other_id]
             remaining = frozenset() if claimed.whole or other.whole else other.files - claimed.files
-            if remaining:  # no command is outstanding for files that did not change
+            if remaining:  # these files have not changed, so no command is outstanding for them
                 self._claims[other_id] = evolve(other, files=remaining, unfinished={})
         self._claims[certificate_id] = evolve(claimed, unfinished=self.of(certificate_id).unfinished)
 
     def begin(self, certificate_id: str, target: str, deployed: str = "") -> None:
-        """Record that a target's command is outstanding; `deployed` is the digest once all files are written."""
+        """Record that a target's command is outstanding.
+
+        Args:
+            certificate_id: The certificate.
+            target: The target.
+            deployed: The digest of the deployment; empty until all files are written.
+        """
         claim = self.of(certificate_id)
         self._claims[certificate_id] = evolve(claim, unfinished={**claim.unfinished, target: deployed})
 
     def end(self, certificate_id: str, target: str) -> None:
-        """Record that the command of a target has succeeded."""
+        """Record that no command of a target is outstanding: it has succeeded, or need not be run."""
         claim = self.of(certificate_id)
         unfinished = {name: deployed for name, deployed in claim.unfinished.items() if name != target}
         self._claims[certificate_id] = evolve(claim, unfinished=unfinished)
@@ -133,7 +140,7 @@ class DeploymentRecord:
 
         Raises:
             CertCoreError: The directory's permissions have become unsafe.
-            OSError: It cannot be written.
+            OSError: The record cannot be written.
         """
         if self._claims == self._saved:
             return
@@ -197,7 +204,11 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def _locked(folder: Path, file_owner: Owner) -> int:
-    """The descriptor of the locked lock file of a directory."""
+    """Lock the lock file of a directory, and return its descriptor.
+
+    Raises:
+        DeploymentError: Another deployment holds the lock.
+    """
     pause = threading.Event()
     for tries in range(_LOCK_TRIES):
         with locked_folder(folder, file_owner, patience=(_LOCK_TRIES - tries) * _LOCK_INTERVAL) as place:
@@ -206,11 +217,11 @@ def _locked(folder: Path, file_owner: Owner) -> int:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(lock)
-            except BaseException:  # boundary: the descriptor is closed whatever was raised
+            except BaseException:  # boundary: the descriptor is closed after every exception
                 os.close(lock)
                 raise
             else:
-                # The file cannot have been replaced: that takes the directory's lock, which we hold.
+                # Nobody can have replaced the file meanwhile: this process holds the directory's lock.
                 return lock
         pause.wait(_LOCK_INTERVAL)
     raise DeploymentError(
@@ -220,7 +231,7 @@ def _locked(folder: Path, file_owner: Owner) -> int:
 
 
 def _open(place: Folder, name: str, flags: int) -> int:
-    """Open a file of ours without blocking; a file of another type with this name is refused."""
+    """Open the record or the lock file without blocking. Raises DeploymentError if it is not a regular file."""
     try:
         return place.open(name, flags)
     except CertCoreError:

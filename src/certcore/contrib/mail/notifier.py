@@ -5,11 +5,11 @@
     mail = Mail(name="mail", host="mail.example", sender="certcore@panel.example", to=("ops@panel.example",))
     core = CertCore.open("sqlite:///certcore.db", keyring="keyring.json", plugins=[mail])
 
-``failed`` is mailed for a first issuance and for one after a revocation, not for renewals: a renewal may fail every
-day, and ``renewal_failing`` reports it once.
+``failed`` is mailed for a first issuance and for an issuance after a revocation, not for a renewal: a renewal may fail
+every day, and ``renewal_failing`` reports that once.
 
-An event is mailed at least once. Repeated mails have the same Message-ID. A notice about a problem that was resolved
-meanwhile, for example while the mail server was down, is not sent.
+An event is mailed at least once. Repeated mails have the same Message-ID. If a problem was resolved before its notice
+could be sent, for example while the mail server was down, the notice is not sent.
 
 **Refused recipients.** An event counts as delivered when the server has accepted the mail for at least one recipient.
 Refused recipients are logged and not tried again: one bad address must neither block the mail to the others nor repeat
@@ -75,7 +75,7 @@ _KINDS: Final = frozenset(
         EventKind.REVOKED,
     }
 )
-#: An address without a name, quotes, comments or routes (RFC 5321 section 4.1.2, the dot-string forms alone).
+#: An address without a name, quotes, comments or routes: of RFC 5321 section 4.1.2, only the form Dot-string.
 _ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
@@ -88,7 +88,7 @@ _MAX_PORT: Final = 65535
 _TOTAL_TIMEOUTS: Final = 6
 #: Characters of a server's reply that are quoted.
 _MAX_REPLY: Final = 150
-#: Reply codes that demand another or any authentication (RFC 4954 section 6).
+#: Reply codes with which a server demands a login, or another method of login (RFC 4954 section 6).
 _LOGIN_REQUIRED: Final = (530, 534, 538)
 
 
@@ -111,14 +111,14 @@ def _is_usable(address: str) -> bool:
 
 
 class MailError(CertCoreError):
-    """A notice could not be mailed; it is tried again later."""
+    """A notice could not be mailed. The delivery is tried again later."""
 
     code = "mail_error"
     http_status = 502
 
 
 def _is_one_of_many(event: Event) -> bool:
-    """Whether the event is a failed renewal, which may happen every day; ``renewal_failing`` reports it once."""
+    """Whether the event is a failed renewal. These may occur every day; ``renewal_failing`` reports them once."""
     return event.kind is EventKind.FAILED and event.to_status in (Status.ACTIVE, Status.EXPIRED)
 
 
@@ -180,7 +180,7 @@ class Mail:
     security: Security = field(default=Security.STARTTLS, converter=_security)
     #: PEM certificates to trust instead of the system's.
     ca_file: Path | None = field(default=None, converter=optional_path)
-    #: Enables the login; needs an encrypted connection, or a server on this machine.
+    #: The user name for the login; empty for no login. It needs an encrypted connection, or a server on this machine.
     username: str = field(default="", validator=_check_username)
     password: Secret | None = None
     #: The sender's address.
@@ -223,7 +223,7 @@ class Mail:
             try:
                 view = certificates.view(event.certificate_id, actor=f"plugin:{self.name}")
             except NotFoundError:
-                return  # deleted meanwhile: the notice is obsolete
+                return  # the certificate was deleted meanwhile, so the notice is obsolete
             if is_over(event, view):
                 return
         recipients = self._recipients(event, view)
@@ -242,7 +242,7 @@ class Mail:
         identity = "\0".join((self.name, event.certificate_id, str(event.number)))
         message = EmailMessage(policy=SMTP_POLICY)
         message["From"] = self.sender
-        # Recipients must not see each other: a customer's mail does not show the administrator's address.
+        # Recipients must not see each other: a customer must not see the administrator's address, for example.
         message["To"] = recipients[0] if len(recipients) == 1 else "undisclosed-recipients:;"
         message["Subject"] = subject
         message["Date"] = event.at
@@ -292,7 +292,7 @@ class Mail:
             _log.warning("%s: the mail server refused %s: %s", self.name, address, self._reply(code, reply))
 
     def _connected(self, context: ssl.SSLContext | None, limit: Deadline) -> smtplib.SMTP:
-        """An SMTP client whose socket is under the deadline from the start."""
+        """A connected SMTP client. The deadline applies to its socket from the start."""
 
         class Watched(smtplib.SMTP):
             def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -301,7 +301,7 @@ class Mail:
                 return connected
 
         class WatchedTls(smtplib.SMTP_SSL, Watched):
-            """SMTP_SSL wraps the socket of the next class in TLS."""
+            """SMTP_SSL gets its socket from the next class in the MRO, `Watched`, and wraps it in TLS."""
 
         port = self.port or _PORTS[self.security]
         if self.security is Security.TLS:
@@ -310,7 +310,7 @@ class Mail:
         return Watched(self.host, port, timeout=self.timeout)
 
     def _explain(self, error: Exception) -> tuple[str, str]:
-        """A clause about the server, and advice."""
+        """A clause that says what the server did, and advice."""
         match error:
             case smtplib.SMTPAuthenticationError():
                 clause = f"rejected the user name or password (code {error.smtp_code})"
@@ -339,7 +339,7 @@ class Mail:
         return failed.clause, server_advice(failed)
 
     def _reply(self, code: int, reply: bytes | str) -> str:
-        """A server's reply for a message; only the code if the text contains the password."""
+        """A server's reply, to quote in a message. Only its code if the text contains the password."""
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
         if self.password and self.password.reveal_text() in text:
             return str(code)

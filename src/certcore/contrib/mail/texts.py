@@ -15,8 +15,9 @@ from certcore.net.foreign_text import printable
 
 __all__ = ["is_over", "mail_text"]
 
-#: Characters of a CA's message, and names of a certificate, that are shown.
+#: The most characters of a CA's message that are shown.
 _MAX_TEXT: Final = 1000
+#: The most names of a certificate that are shown.
 _MAX_NAMES: Final = 100
 #: Notices of these kinds are obsolete once a newer leaf is in service.
 _OVER: Final = frozenset(
@@ -29,7 +30,7 @@ _OVER: Final = frozenset(
         EventKind.REVOKED,
     }
 )
-#: What is the same for every certificate: the subject with the sentence, and what to do.
+#: By kind: the subject and the first sentence, if they are the same for every certificate.
 _HEADLINES: Final = MappingProxyType(
     {
         EventKind.EXPIRED: ("the certificate has expired", "This certificate has expired. Browsers warn of the site."),
@@ -43,6 +44,7 @@ _HEADLINES: Final = MappingProxyType(
         ),
     }
 )
+#: By kind: what to do, if it is the same for every certificate.
 _ADVICE: Final = MappingProxyType(
     {
         EventKind.RENEWAL_FAILING: (
@@ -55,12 +57,12 @@ _ADVICE: Final = MappingProxyType(
         ),
     }
 )
-#: Either says how it is now: an earlier one of these kinds is obsolete.
+#: A later event of one of these kinds makes an earlier one obsolete.
 _READINESS: Final = frozenset({EventKind.RENEWAL_NOT_READY, EventKind.RENEWAL_READY})
 
 
 def is_over(event: Event, view: CertificateView) -> bool:
-    """Whether a notice is obsolete: a leaf went into service after the event, or what it says has changed since."""
+    """Whether a notice is obsolete, because a later event or a leaf that went into service later contradicts it."""
     if event.kind in _READINESS and view.active is not None:
         later_kinds = {later.kind for later in view.events if later.number > event.number}
         if later_kinds & _READINESS:
@@ -68,7 +70,7 @@ def is_over(event: Event, view: CertificateView) -> bool:
     if event.kind not in _OVER or view.active is None or view.certificate.not_after is None:
         return False
     if any(later.kind is EventKind.REINSTATED and later.number > event.number for later in view.events):
-        return True  # the clock was wrong at the time of the event
+        return True  # reinstated, because the clock was wrong at the time of the event
     since = view.active.finished_at
     return since is not None and since > event.at and view.certificate.not_after > view.now
 
@@ -184,7 +186,7 @@ def _what_to_do(event: Event, view: CertificateView | None) -> str:
 
 
 def _remedy(certificate: Certificate) -> str:
-    """How to get a new leaf."""
+    """A clause about how to get a new leaf."""
     certificate_id = certificate.id
     if certificate.authority_id is None:
         command = f"certcore cert edit {certificate_id} --set authority=NAME"

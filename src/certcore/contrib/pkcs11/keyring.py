@@ -5,9 +5,9 @@ It is opened by a URL (RFC 7512), on one line::
     pkcs11:token=certcore;object=certcore-1
         ?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/certcore/pin
 
-``object`` names the current key, which wraps new data keys. A key's ID is its label, so never rename a key. For
-unwrapping, the key is looked up by the ID stored with the secret, whatever ``object`` says: after a rotation, keep the
-old key in the token.
+``object`` names the current key, which wraps new data keys. A key's ID is its label, so never rename a key. To unwrap a
+data key, the key is looked up by the ID that is stored with the secret, not by ``object``. Keep the old key in the
+token after a rotation.
 
 Needs the PyPI package python-pkcs11, which is imported when the first such keyring is opened.
 """
@@ -24,7 +24,7 @@ from certcore.hookspecs import hookimpl
 
 __all__ = ["Pkcs11Keyring", "certcore_open_keyring", "create_pkcs11_key"]
 
-#: Bytes of the nonce and tag of AES-GCM: the minimum length of a wrapped key.
+#: The minimum length of a wrapped key in bytes: the nonce and the tag of AES-GCM.
 _MIN_BYTES: Final = 12 + 16
 
 
@@ -126,6 +126,6 @@ def _require_package() -> None:
 
 
 def _wrapping(key_id: str, bound_to: bytes) -> bytes:
-    """The associated data of a wrapped key; the length prefix keeps label and binding apart."""
+    """The associated data of a wrapped key: label and binding, with a length prefix that keeps them apart."""
     label = key_id.encode("utf-8", "surrogatepass")
     return b"".join((len(label).to_bytes(4), label, bound_to))

@@ -29,7 +29,7 @@ _WRONG_PIN: Final = (
     "the PIN is wrong",
     "Correct the PIN that the URL names, then restart. Too many wrong PINs lock the token.",
 )
-#: For the errors of a token: a clause about the token, and advice.
+#: By error of a token: a clause about the token, and advice.
 _MEANINGS: Final[Mapping[type[Exception], tuple[str, str]]] = {
     pkcs11.PinIncorrect: _WRONG_PIN,
     pkcs11.PinInvalid: _WRONG_PIN,
@@ -50,8 +50,8 @@ _MEANINGS: Final[Mapping[type[Exception], tuple[str, str]]] = {
 }
 #: Errors for a ciphertext that was changed.
 _BAD_DATA: Final = (pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange)
-#: Errors for a changed ciphertext or a failing token; SoftHSM reports a wrong tag as GeneralError. The last one is for
-#: codes that python-pkcs11 does not know.
+#: Errors for a changed ciphertext or a failing token. SoftHSM reports a wrong tag as GeneralError. The last error
+#: stands for codes that python-pkcs11 does not know.
 _PERHAPS_BAD_DATA: Final = frozenset(
     {pkcs11.GeneralError, pkcs11.FunctionFailed, pkcs11.DataInvalid, pkcs11.SignatureInvalid, pkcs11.PKCS11Error}
 )
@@ -59,7 +59,7 @@ _PERHAPS_BAD_DATA: Final = frozenset(
 
 @define(eq=False)
 class _Login:
-    """A session with a token, shared by all keyrings in it, because a PKCS#11 login is per process, not per session."""
+    """A session with a token. All keyrings in the token share it, because a PKCS#11 login is per process."""
 
     token: Any
     session: Any
@@ -69,7 +69,7 @@ class _Login:
     def key(self, key_id: str) -> Any:
         """The AES key with this label; raises NoSuchKey or MultipleObjectsReturned unless there is exactly one."""
         if key_id not in self._keys:
-            # Text that is not valid UTF-8 crashes python-pkcs11 with the whole process.
+            # A label that cannot be encoded as UTF-8 makes python-pkcs11 crash the whole process.
             is_label = key_id and key_id.encode(errors="ignore").decode() == key_id
             keys = self.aes_keys({pkcs11.Attribute.LABEL: key_id}) if is_label else []
             if not keys:
@@ -81,7 +81,7 @@ class _Login:
 
     def aes_keys(self, attributes: Mapping[Any, Any]) -> list[Any]:
         """The token's AES keys with these attributes."""
-        # Fails early in a lost session: from a search, python-pkcs11 prints the error while it cleans up.
+        # This call fails if the session is lost. If the search failed, python-pkcs11 would print the error.
         self.session.generate_random(8)
         kind = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY, pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.AES}
         return list(self.session.get_objects({**kind, **attributes}))
@@ -100,14 +100,14 @@ class _Process:
         # One call at a time: python-pkcs11 initialises libraries without thread support.
         self.lock = RLock()
         self.logins: dict[Pkcs11Address, _Login] = {}
-        #: PINs that a token refused; they are not tried twice, because that could lock the token.
+        #: PINs that a token refused. They are not tried again, because too many wrong PINs lock the token.
         self.refused: dict[Pkcs11Address, Secret] = {}
         self.loaded: set[str] = set()
-        #: Libraries that the parent process loaded; after a fork they must be initialised again.
+        #: Libraries that the parent process loaded, and that this process must initialise again.
         self.inherited: set[str] = set()
 
     def after_fork(self) -> None:
-        """Drop the parent's sessions, and its lock, which another of its threads may have held."""
+        """Drop the parent's sessions and its lock. Another thread of the parent may have held the lock."""
         self.lock = RLock()
         self.inherited |= self.loaded
         self.logins.clear()
@@ -153,7 +153,7 @@ def decrypt(address: Pkcs11Address, key_id: str, encrypted: bytes, bound: bytes)
 
     Raises:
         UnknownSealingKeyError: The token has no such key.
-        UnsealError: The ciphertext or its binding were changed.
+        UnsealError: The ciphertext or its binding was changed.
         KeyringError: The token cannot be used.
     """
 
@@ -205,7 +205,7 @@ def create(address: Pkcs11Address) -> None:
 
 
 def _use(address: Pkcs11Address, work: Callable[[_Login], _T], *, key_id: str | None = None) -> _T:
-    """Run an operation on the token; if it fails, once more after a new login, because sessions get lost.
+    """Run an operation on the token. If it fails, log in again and retry it once, because sessions get lost.
 
     Args:
         address: The token.
@@ -225,7 +225,7 @@ def _use(address: Pkcs11Address, work: Callable[[_Login], _T], *, key_id: str | 
 
 
 def _log_in(address: Pkcs11Address) -> _Login:
-    """The process's session with the token, or a new one."""
+    """The session of this process with the token; a new session if there is none."""
     login = _process.logins.get(address)
     if login is not None:
         return login
@@ -316,7 +316,7 @@ def _description(token: Any) -> set[tuple[str, str]]:
 
 
 def _check_key(address: Pkcs11Address, key: Any) -> None:
-    """Refuse a key that may not encrypt and decrypt, or that can be read by anybody with the PIN."""
+    """Refuse a key that may not encrypt and decrypt, or that everybody with the PIN can read."""
     if not (key[pkcs11.Attribute.ENCRYPT] and key[pkcs11.Attribute.DECRYPT]):
         raise KeyringError(f"{address} has a key {address.key_id!r} that may not encrypt.", advice=_MAKE_KEY)
     if key[pkcs11.Attribute.EXTRACTABLE] and not key[pkcs11.Attribute.SENSITIVE]:
@@ -326,7 +326,9 @@ def _check_key(address: Pkcs11Address, key: Any) -> None:
 def _labels(login: _Login) -> frozenset[str]:
     labels_found = set()
     for key in login.aes_keys({pkcs11.Attribute.DECRYPT: True}):
-        with suppress(pkcs11.AttributeTypeInvalid, UnicodeDecodeError):  # not a key of certcore: those have labels
+        with suppress(
+            pkcs11.AttributeTypeInvalid, UnicodeDecodeError
+        ):  # not a key of certcore, because it has no readable label
             labels_found.add(str(key[pkcs11.Attribute.LABEL]))
     return frozenset(labels_found - {""})
 
@@ -348,7 +350,7 @@ def _gcm(nonce: bytes, bound: bytes) -> dict[str, Any]:
 
 
 def refusal(address: Pkcs11Address, error: Exception, key_id: str = "") -> KeyringError:
-    """A `KeyringError` for an error of the token; the token's own text is not included."""
+    """A `KeyringError` for an error of the token, without the token's own text."""
     if isinstance(error, pkcs11.NoSuchKey):
         return KeyringError(f"{address} has no AES key named {key_id!r}.", advice=_MAKE_KEY)
     if isinstance(error, pkcs11.MultipleObjectsReturned):

@@ -24,7 +24,7 @@ _OF_TOKEN: Final = ("token", "serial", "manufacturer", "model")
 _OF_KEY: Final = ("object", "type")
 _OF_QUERY: Final = ("module-path", "pin-source", "pin-value")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-#: Characters; the database stores labels as key IDs.
+#: The most characters of a label. The database stores labels as key IDs.
 _MAX_LABEL: Final = 100
 _MAX_PIN_FILE: Final = 1024
 
@@ -35,7 +35,7 @@ class Pkcs11Address:
 
     #: The library's absolute path.
     module: str
-    #: The given attributes of the token: ``token`` (its label), ``serial``, ``manufacturer`` and ``model``.
+    #: The attributes of the token in the URL: ``token`` (its label), ``serial``, ``manufacturer`` and ``model``.
     token: tuple[tuple[str, str], ...]
     #: The label of the current key.
     key_id: str = field(eq=False)
@@ -98,7 +98,7 @@ def _attributes(text: str, separator: str, known: tuple[str, ...]) -> Mapping[st
     for part in text.split(separator) if text else ():
         name, equals, value = part.partition("=")
         if not equals or name not in known or name in values:
-            # The name is not quoted: it may be part of a PIN whose & was not escaped as %26.
+            # The error does not quote the attribute's name, which may be part of a PIN with an & that was not escaped.
             raise _malformed(f"may have these attributes, each once, separated by {separator!r}: {', '.join(known)}")
         try:
             values[name] = unquote(value, errors="strict")
