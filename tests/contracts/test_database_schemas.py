@@ -19,7 +19,7 @@ from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseTooNewError, StorageUnavailableError
 from certcore.model.events import Event, EventKind
 from certcore.model.timeline import first_fault
-from support.databases import DATABASE_SERVERS, migrate_by_alembic, schema_of
+from support.databases import DATABASE_SERVERS, connected, migrate_by_alembic, schema_of
 
 REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migrations")).walk_revisions())
 
@@ -28,14 +28,6 @@ REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migration
 def url(request):
     """A database with nothing in it."""
     return request.getfixturevalue(request.param).new_database()
-
-
-@contextlib.contextmanager
-def connected(url):
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
 
 
 def test_migrations_make_what_the_tables_declare(url):

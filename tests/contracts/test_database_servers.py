@@ -15,21 +15,13 @@ from certcore.adapters.sql import Pool, open_storage
 from certcore.errors import StorageBusyError, StorageUnavailableError
 from certcore.model.events import Event, EventKind
 from certcore.testing.ports import free_port
-from support.databases import DATABASE_SERVERS
+from support.databases import DATABASE_SERVERS, connected
 
 
 @pytest.fixture(params=DATABASE_SERVERS)
 def url(request):
     """A database with nothing in it."""
     return request.getfixturevalue(request.param).new_database()
-
-
-@contextlib.contextmanager
-def connected(url):
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
 
 
 #: The message of PostgreSQL that names the process of a session: its type and its length.

@@ -42,6 +42,15 @@ def sqlite_with_tables(folder, name="certcore.db"):
     return f"sqlite:///{path}"
 
 
+@contextlib.contextmanager
+def connected(url):
+    """A connection to a database, without certcore."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 def _running(kind):
     if is_fast():
         pytest.fail(f"`make check` starts no server: mark the test that asks for {kind.__name__} as integration.")

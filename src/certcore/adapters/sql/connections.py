@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from attrs import define, field
 
-from certcore.adapters.sql.databases import Database
+from certcore.adapters.sql.databases import Database, driver_connection
 from certcore.forks import Gate
 
-__all__ = ["Connections", "ReadyConnections", "Watch", "driver_connection", "driver_error"]
+__all__ = ["Connections", "ReadyConnections", "Watch", "driver_error"]
 
 #: Seconds after which an idle connection is tested before use: servers and firewalls close idle connections.
 _IDLE: Final = 15.0
@@ -23,11 +23,6 @@ _PATIENCE: Final = 1.0
 _Connection = TypeVar("_Connection")
 #: Connections, each with the time.monotonic() of the end of its last transaction.
 _Idle = deque[tuple[sa.Connection, float]]
-
-
-def driver_connection(connection: sa.Connection) -> Any:
-    """The driver's connection. Beginning a transaction on it takes a tenth of the time that SQLAlchemy needs."""
-    return connection.connection.driver_connection
 
 
 def driver_error(engine: sa.Engine) -> type[Exception]:

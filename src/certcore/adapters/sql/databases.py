@@ -21,7 +21,7 @@ from certcore.forks import delays_fork
 from certcore.messages import Message
 from certcore.ports.storage import LockWait
 
-__all__ = ["Database", "Pool", "find_database"]
+__all__ = ["Database", "Pool", "driver_connection", "find_database"]
 
 #: Seconds that a transaction waits for a row that another one has locked. PostgreSQL takes 0 for no limit.
 _LOCK_WAITS: Final = MappingProxyType({LockWait.NONE: 0.05, LockWait.SHORT: 3.0, LockWait.LONG: 30.0})
@@ -192,7 +192,7 @@ def _postgresql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
         engine=engine,
         pool_size=pool.size,
         let_go=_let_go_of_postgresql,
-        end_read=lambda connection: _driver(connection).commit(),  # a rollback would drop prepared statements
+        end_read=lambda connection: driver_connection(connection).commit(),  # a rollback would drop prepared statements
         begin_write=_begin_postgresql,
         is_lock_conflict=lambda error: getattr(error, "sqlstate", None) in _POSTGRESQL_CONFLICTS,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -256,7 +256,7 @@ def _mysql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
 
 
 def _begin_sqlite(connection: sa.Connection, lock_wait: float) -> None:
-    driver = _driver(connection)
+    driver = driver_connection(connection)
     milliseconds = max(1, round(lock_wait)) * 1000
     if connection.info.get(_WAITS) != milliseconds:
         driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
@@ -268,7 +268,7 @@ def _begin_postgresql(connection: sa.Connection, lock_wait: float) -> None:
     # Set for this transaction only, because a pooler may share the session. One statement sets both.
     limits = {"lock_timeout": lock_wait, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
     settings = (f"SET LOCAL {name} = {seconds * 1000:.0f}" for name, seconds in limits.items())
-    _driver(connection).execute("; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *settings)))
+    driver_connection(connection).execute("; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *settings)))
 
 
 def _begin_mysql(connection: sa.Connection, lock_wait: float) -> None:
@@ -280,7 +280,7 @@ def _begin_mysql(connection: sa.Connection, lock_wait: float) -> None:
         connection.info[_WAITS] = seconds
 
 
-def _driver(connection: sa.Connection) -> Any:
+def driver_connection(connection: sa.Connection) -> Any:
     """The driver's connection. Beginning a transaction on it takes a tenth of the time that SQLAlchemy needs."""
     return connection.connection.driver_connection
 

@@ -13,8 +13,8 @@ from attrs import define, field
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from certcore.adapters.sql.connections import Connections, ReadyConnections, Watch, driver_connection, driver_error
-from certcore.adapters.sql.databases import Database, Pool, find_database
+from certcore.adapters.sql.connections import Connections, ReadyConnections, Watch, driver_error
+from certcore.adapters.sql.databases import Database, Pool, driver_connection, find_database
 from certcore.adapters.sql.forking import PooledConnections
 from certcore.adapters.sql.group_commit import Group, WriteQueue
 from certcore.adapters.sql.schema import HEAD, bring_up_to_date, require_up_to_date, revision_of
